@@ -13,6 +13,8 @@ import pytest
 
 # Importing aiida creates a configuration folder: never in the home of whoever runs the tests.
 os.environ["AIIDA_PATH"] = tempfile.mkdtemp(prefix="aiida-perovskite-tests-")
+# The daemon is started by `verdi`, which lies beside the interpreter whether or not the environment is activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 # One thread per process, as in production: the machine's cores are shared between processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
