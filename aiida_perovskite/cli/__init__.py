@@ -1,1 +1,35 @@
+"""``aiida-perovskite``: the command line of the package.
 
+Heavy libraries are imported inside the commands, so that ``--help`` and shell completion answer at once.
+"""
+
+from __future__ import annotations
+
+import click
+from aiida.cmdline.groups import VerdiCommandGroup
+from aiida.cmdline.params import options, types
+
+from aiida_perovskite import __version__
+
+
+@click.group(
+    "aiida-perovskite", cls=VerdiCommandGroup, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@options.PROFILE(type=types.ProfileParamType(load_profile=True), expose_value=False)
+@click.version_option(__version__, package_name="aiida-perovskite")
+def cmd_root() -> None:
+    """Screen double perovskites ABC2D6: from a trained network to computed gaps, every number traceable.
+
+    A first campaign, from nothing to a report:
+
+    \b
+      aiida-perovskite setup profile          a profile with codes for this machine
+      aiida-perovskite screen --dry-run       what would be done
+      aiida-perovskite screen -c mine         train, predict, select, compute
+      aiida-perovskite campaign report mine   one HTML file
+
+    Shell completion (bash): eval "$(_AIIDA_PEROVSKITE_COMPLETE=bash_source aiida-perovskite)"
+    """
+
+
+from aiida_perovskite.cli import campaign, predict, screen, setup, space, train  # noqa: E402, F401  attach commands

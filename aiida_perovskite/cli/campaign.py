@@ -1,0 +1,75 @@
+"""``aiida-perovskite campaign``: list, status and report of campaigns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from aiida.cmdline.utils import echo
+
+from aiida_perovskite.cli import cmd_root
+from aiida_perovskite.cli.campaigns import campaign_groups, latest_run, run_status, runs
+from aiida_perovskite.cli.common import JSON, clear_errors, echo_json
+from aiida_perovskite.cli.running import last_line, running_jobs
+
+
+@cmd_root.group("campaign")
+def cmd_campaign() -> None:
+    """Look at campaigns: what runs, what came out."""
+
+
+@cmd_campaign.command("list")
+@JSON()
+@clear_errors
+def cmd_list(as_json: bool) -> None:
+    """List the campaigns of the profile."""
+    rows = []
+    for group in campaign_groups():
+        found = runs(group.label)
+        state = found[0].process_state.value if found else "no run"
+        rows.append({"campaign": group.label, "runs": len(found), "newest": state})
+    if as_json:
+        echo_json(rows)
+    elif rows:
+        echo.echo_tabulate([list(row.values()) for row in rows], headers=["Campaign", "Runs", "Newest"])
+    else:
+        echo.echo_report("no campaign yet; `aiida-perovskite screen` starts one")
+
+
+@cmd_campaign.command("status")
+@click.argument("name", default="screening")
+@JSON()
+@clear_errors
+def cmd_status(name: str, as_json: bool) -> None:
+    """Show the funnel counts and the state of every candidate of the newest run."""
+    run = latest_run(name)
+    status = run_status(run)
+    if as_json:
+        echo_json(status)
+        return
+    ending = f", exit {status['exit_status']}" if status["exit_status"] is not None else ""
+    click.echo(f"Campaign {name}: process {run.pk} ({status['state']}{ending}), started {status['started']}")
+    if status["message"]:
+        click.echo(f"  {status['message']}")
+    for stage in status["funnel"]:
+        click.echo(f"  {stage['count']:>6}  {stage['label']}")
+    rows = [[c["formula"], c["pk"], c["state"], c["message"] or ""] for c in status["candidates"]]
+    if rows:
+        echo.echo_tabulate(rows, headers=["Candidate", "PK", "State", "Outcome"])
+    for job in running_jobs(run):
+        click.echo(f"  job {job.pk}: {last_line(job) or job.get_state()}")
+
+
+@cmd_campaign.command("report")
+@click.argument("name", default="screening")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; NAME.html if not given."
+)
+@clear_errors
+def cmd_report(name: str, output: Path | None) -> None:
+    """Write one HTML file with everything: opens offline, needs no profile."""
+    from aiida_perovskite.report.write import write_report
+
+    path = output or Path(f"{name}.html")
+    write_report(latest_run(name), path)
+    echo.echo_success(f"report written to {path}")

@@ -1,0 +1,97 @@
+"""Campaigns in the graph: each is a Group that holds the runs of one funnel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiida.orm import Group, WorkChainNode
+
+CAMPAIGN_EXTRA = "perovskite_campaign"  # marks the groups that are campaigns, whatever their label
+SCREENING = "aiida.workflows:perovskite.screening"
+
+
+def campaign_group(name: str, *, create: bool = False) -> Group:
+    """Return the group of a campaign.
+
+    Raises
+    ------
+    ValueError
+        If it does not exist and is not to be created; the message names those that do.
+    """
+    from aiida.orm import Group
+
+    if create:
+        group, new = Group.collection.get_or_create(label=name)
+        if new:
+            group.base.extras.set(CAMPAIGN_EXTRA, True)
+            group.description = "double-perovskite screening campaign"
+        return group
+    group = next((g for g in campaign_groups() if g.label == name), None)
+    if group is None:
+        names = ", ".join(g.label for g in campaign_groups()) or "none"
+        raise ValueError(f"there is no campaign {name!r}; this profile holds: {names}")
+    return group
+
+
+def campaign_groups() -> list[Group]:
+    """Return the campaigns of the profile, oldest first."""
+    from aiida.orm import Group, QueryBuilder
+
+    query = QueryBuilder().append(Group, filters={f"extras.{CAMPAIGN_EXTRA}": True}, tag="group")
+    found: list[Group] = query.order_by({"group": "id"}).all(flat=True)
+    return found
+
+
+def runs(name: str) -> list[WorkChainNode]:
+    """Return the runs of a campaign, newest first."""
+    from aiida.orm import Group, QueryBuilder, WorkChainNode
+
+    query = QueryBuilder().append(Group, filters={"label": name, f"extras.{CAMPAIGN_EXTRA}": True}, tag="group")
+    query.append(WorkChainNode, with_group="group", tag="run", filters={"process_type": SCREENING})
+    found: list[WorkChainNode] = query.order_by({"run": {"id": "desc"}}).all(flat=True)
+    return found
+
+
+def active_run(name: str) -> WorkChainNode | None:
+    """Return the run of a campaign that has not ended, if there is one."""
+    return next((run for run in runs(name) if not run.is_terminated), None)
+
+
+def latest_run(name: str) -> WorkChainNode:
+    """Return the newest run of a campaign; ValueError if there is none."""
+    campaign_group(name)
+    found = runs(name)
+    if not found:
+        raise ValueError(f"campaign {name!r} has no run yet; start one with `aiida-perovskite screen -c {name}`")
+    return found[0]
+
+
+def run_status(run: WorkChainNode) -> dict[str, Any]:
+    """Return state, funnel counts and the state of each candidate of a run."""
+    from aiida_perovskite.workflows.screening import CANDIDATE
+
+    candidates = []
+    for link in run.base.links.get_outgoing():
+        if link.link_label.startswith(CANDIDATE):
+            node = link.node
+            verdict = node.outputs.verdict["reason"] if "verdict" in node.outputs else None
+            candidates.append(
+                {
+                    "formula": link.link_label.removeprefix(CANDIDATE),
+                    "pk": node.pk,
+                    "state": node.process_state.value,
+                    "exit_status": node.exit_status,
+                    "message": verdict or node.exit_message,
+                }
+            )
+    return {
+        "pk": run.pk,
+        "uuid": run.uuid,
+        "state": run.process_state.value,
+        "exit_status": run.exit_status,
+        "message": run.exit_message,
+        "started": run.ctime.isoformat(timespec="seconds"),
+        "funnel": run.outputs.funnel["stages"] if "funnel" in run.outputs else [],
+        "candidates": candidates,
+    }

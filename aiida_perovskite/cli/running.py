@@ -1,0 +1,108 @@
+"""Wait for a process and show what it does."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from aiida.cmdline.utils import echo
+
+if TYPE_CHECKING:
+    from aiida.orm import CalcJobNode, ProcessNode
+
+LOG_SECONDS = 30.0  # where output goes to a file, a sign of life this often
+TERMINAL_WIDTH = 110
+POLL_SECONDS = 2.0  # fast enough to follow by eye, slow enough to cost nothing beside the daemon
+
+
+def require_daemon() -> None:
+    """Raise ValueError if no daemon would take up what is submitted."""
+    from aiida.engine.daemon.client import get_daemon_client
+
+    if not get_daemon_client().is_daemon_running:
+        raise ValueError("the daemon is not running, so nothing would start: run `verdi daemon start` first")
+
+
+def wait_for(node: ProcessNode, *, quiet: bool = False) -> None:
+    """Follow a process to its end: reports as they come and, on a terminal, what each job printed last.
+
+    Interrupting leaves the process running. A process that failed raises ValueError with its exit message.
+    """
+    from aiida.orm import load_node
+
+    start, shown, told = time.monotonic(), 0, time.monotonic()
+    try:
+        while True:
+            # A node caches what it read: a fresh one sees what the daemon did meanwhile.
+            fresh = load_node(node.pk)
+            if not quiet:
+                shown = _print_reports(fresh, shown, start)
+            if fresh.is_terminated:
+                break
+            if not quiet and sys.stdout.isatty():
+                click.echo(f"\r\033[K[{_clock(start)}] {_status(fresh)}"[:TERMINAL_WIDTH], nl=False)
+            elif not quiet and time.monotonic() - told > LOG_SECONDS:
+                told = time.monotonic()
+                click.echo(f"[{_clock(start)}] {_status(fresh)}")
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        echo.echo_warning(f"process {node.pk} goes on in the background; run the same command again to follow it")
+        raise click.Abort from None
+    if not quiet:
+        _clear_status()
+    if not fresh.is_finished_ok:
+        reason = fresh.exit_message or fresh.exception or f"it ended as {fresh.process_state.value}"
+        raise ValueError(f"process {node.pk} failed: {reason} (`verdi process report {node.pk}` says more)")
+
+
+def running_jobs(node: ProcessNode) -> Iterator[CalcJobNode]:
+    """Yield the jobs below ``node`` that have not ended."""
+    from aiida.orm import CalcJobNode, WorkflowNode
+
+    for child in node.called:
+        if isinstance(child, CalcJobNode) and not child.is_terminated:
+            yield child
+        elif isinstance(child, WorkflowNode) and not child.is_terminated:
+            yield from running_jobs(child)
+
+
+def last_line(job: CalcJobNode) -> str:
+    """Return what a job on this machine printed last; empty for jobs elsewhere."""
+    folder = job.base.attributes.get("remote_workdir", None)
+    if folder is None or job.computer is None or job.computer.transport_type != "core.local":
+        return ""
+    path = Path(folder) / "stdout"
+    if not path.is_file():
+        return ""
+    lines = path.read_text(errors="replace").replace("\r", "\n").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _print_reports(node: ProcessNode, shown: int, start: float) -> int:
+    from aiida.orm import Log
+
+    logs = [log for log in Log.collection.get_logs_for(node) if log.levelname == "REPORT"]
+    for log in logs[shown:]:
+        message = log.message.split("]: ", 1)[-1].split(": ", 1)[-1]
+        _clear_status()
+        click.echo(f"[{_clock(start)}] {message}")
+    return len(logs)
+
+
+def _status(node: ProcessNode) -> str:
+    jobs = [line for job in running_jobs(node) if (line := last_line(job))]
+    return "; ".join(jobs) or "working"
+
+
+def _clear_status() -> None:
+    if sys.stdout.isatty():
+        click.echo("\r\033[K", nl=False)
+
+
+def _clock(start: float) -> str:
+    seconds = int(time.monotonic() - start)
+    return f"{seconds // 60:02d}:{seconds % 60:02d}"

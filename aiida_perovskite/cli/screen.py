@@ -1,0 +1,184 @@
+"""``aiida-perovskite screen``: run the funnel as a campaign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from aiida.cmdline.params import options
+from aiida.cmdline.utils import echo
+
+from aiida_perovskite.cli import cmd_root
+from aiida_perovskite.cli.campaigns import active_run, campaign_group
+from aiida_perovskite.cli.common import (
+    CAMPAIGN,
+    DATASET,
+    DATASET_FILE,
+    JSON,
+    TARGET,
+    clear_errors,
+    echo_json,
+    latest_model,
+    read_dataset,
+    read_overrides,
+    stored_once,
+)
+from aiida_perovskite.cli.running import require_daemon, wait_for
+
+if TYPE_CHECKING:
+    from aiida.engine import ProcessBuilder
+
+
+@cmd_root.command("screen")
+@CAMPAIGN()
+@DATASET()
+@DATASET_FILE()
+@TARGET()
+@click.option("-m", "--model", "model", help="Identifier of a trained model: predict with it instead of training.")
+@click.option("--preset", help="Preset of the funnel: `default`, or `thesis` (no charge, tau or domain filter).")
+@click.option("-n", "--n-candidates", type=click.IntRange(min=0), help="How many of the best are computed.")
+@click.option("--relax-protocol", help="Protocol of the geometry: fast, balanced, precise.")
+@click.option("--gap-protocol", help="Protocol of the band gap: fast, balanced, precise.")
+@click.option("--train-protocol", help="Protocol of the training.")
+@click.option(
+    "--known",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV/Parquet with compounds (column `formula`) that need no calculation; may be repeated.",
+)
+@click.option(
+    "--overrides",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YAML file with changed settings under screening:, train:, relax:, gap:.",
+)
+@click.option("--code-learning", default="learning@localhost", show_default=True, help="Interpreter that trains.")
+@click.option("--code-relax", default="chgnet@localhost", show_default=True, help="Interpreter that has CHGNet.")
+@click.option("--code-gap", default="gpaw@localhost", show_default=True, help="Interpreter that has GPAW.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Show progress until the campaign ends.")
+@options.DRY_RUN(help="Check every input and print what would be done; submit nothing.")
+@JSON()
+@clear_errors
+def cmd_screen(campaign: str, wait: bool, dry_run: bool, as_json: bool, **choices: Any) -> None:
+    """Run the funnel: train, predict the space, select, compute the best, all in one campaign.
+
+    A campaign whose run was interrupted goes on where it was: run the same command again. What has been computed
+    before comes from AiiDA's cache.
+
+    \b
+      aiida-perovskite screen --dry-run
+      aiida-perovskite screen -c halides -n 10 --gap-protocol fast
+    """
+    from aiida.engine import submit
+
+    builder = build(choices, store=not dry_run)
+    if dry_run:
+        echo_json(summary(campaign, builder))
+        return
+    require_daemon()
+    node = active_run(campaign)
+    if node is not None:
+        echo.echo_report(f"campaign {campaign!r} is running already as process {node.pk}: following it", err=as_json)
+    else:
+        builder.metadata.label = campaign
+        node = submit(builder)
+        campaign_group(campaign, create=True).add_nodes(node)
+    if not wait:
+        _finish(as_json, {"pk": node.pk, "uuid": node.uuid}, f"campaign {campaign!r} runs as process {node.pk}")
+        return
+    wait_for(node, quiet=as_json)
+    records = [row for row in _results(node)]
+    _finish(
+        as_json,
+        {"pk": node.pk, "uuid": node.uuid, "results": records},
+        f"campaign {campaign!r} finished: `aiida-perovskite campaign report {campaign}` writes the report",
+    )
+
+
+def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
+    """Return the filled builder of the ScreeningWorkChain; its tables are stored nodes if ``store``.
+
+    Raises
+    ------
+    ValueError
+        For bad input, before anything is stored.
+    """
+    from aiida.orm import load_code
+
+    from aiida_perovskite.data.table import CompositionTableData
+    from aiida_perovskite.datasets import load_table
+    from aiida_perovskite.workflows.screening import ScreeningWorkChain
+
+    overrides = read_overrides(choices["overrides"])
+    if choices["n_candidates"] is not None:
+        funnel = overrides.setdefault("screening", {})
+        funnel.setdefault("selection", {})["n_candidates"] = choices["n_candidates"]
+    codes = {step: load_code(choices[f"code_{step}"]) for step in ("learning", "relax", "gap")}
+    for code in codes.values():
+        require_configured(code)
+    table, target = read_dataset(choices["dataset"], choices["dataset_file"], choices["target"])
+    known = {"dataset": table}
+    for number, path in enumerate(choices["known"]):
+        frame = load_table(path, None)[["formula"]]
+        known[f"table_{number}"] = CompositionTableData.from_frame(frame, name=path.stem)
+    if store:
+        known = {name: stored_once(node) for name, node in known.items()}
+        table = known["dataset"]
+    inputs: dict[str, Any] = {"dataset": table, "target": target}
+    extra: dict[str, Any] = {}
+    if choices["model"] is not None:
+        inputs, extra = {}, {"model": latest_model(choices["model"])}
+    builder = ScreeningWorkChain.get_builder_from_protocol(
+        codes,
+        **inputs,
+        protocol=choices["preset"],
+        protocols={step: choices[f"{step}_protocol"] for step in ("train", "relax", "gap")},
+        overrides=overrides,
+        **extra,
+    )
+    builder.known = known
+    return builder
+
+
+def require_configured(code: Any) -> None:
+    """Raise ValueError if the computer of a code cannot be used yet."""
+    if not code.computer.is_configured:
+        label = code.computer.label
+        raise ValueError(
+            f"code {code.full_label}: computer {label!r} is not configured; run "
+            f"`verdi computer configure {code.computer.transport_type} {label}`"
+        )
+
+
+def summary(campaign: str, builder: ProcessBuilder) -> dict[str, Any]:
+    """Return what a run would do, for `--dry-run`."""
+    content: dict[str, Any] = {"campaign": campaign}
+    for name in ("space", "selection", "confidence", "training"):
+        if name in builder and builder[name] is not None:
+            content[name] = builder[name].get_dict()
+    content["model"] = str(builder["model"].uuid) if builder.get("model") is not None else "trained in this campaign"
+    for step in ("relax", "gap"):
+        port = builder[step]
+        content[step] = {
+            "engine": port["engine"].value,
+            "code": port["code"].full_label,
+            "parameters": port["parameters"].get_dict(),
+        }
+    content["known"] = {name: table.n_rows for name, table in builder["known"].items()}
+    content["max_concurrent"] = builder["max_concurrent"].value
+    return content
+
+
+def _results(node: Any) -> list[dict[str, Any]]:
+    from aiida_perovskite.cli.common import frame_records
+
+    return frame_records(node.outputs.results.to_frame()) if "results" in node.outputs else []
+
+
+def _finish(as_json: bool, content: dict[str, Any], message: str) -> None:
+    if as_json:
+        echo_json(content)
+        return
+    for row in content.get("results", []):
+        click.echo(f"  {row['formula']}: predicted {row['predicted_gap_ev']:.2f} eV; {row['reason']}")
+    echo.echo_success(message)

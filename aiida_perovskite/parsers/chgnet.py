@@ -1,0 +1,21 @@
+"""CHGNet relaxation script -> nodes."""
+
+from __future__ import annotations
+
+from aiida.orm import Dict, StructureData
+
+from aiida_perovskite.parsers.base import EngineParser
+
+
+class ChgnetRelaxParser(EngineParser):
+    """Outputs ``structure`` (relaxed) and ``results`` (energy, cell, versions; units in the names)."""
+
+    def parse_results(self, results: str, arrays: bytes) -> None:
+        """Turn the file contents into output nodes."""
+        from aiida_perovskite.engines.chgnet import parse_relax
+
+        result = parse_relax(results)
+        atoms = result.atoms.copy()
+        atoms.set_initial_magnetic_moments(None)
+        self.out("structure", StructureData(ase=atoms))
+        self.out("results", Dict(result.properties))

@@ -1,0 +1,22 @@
+"""Relaxation with CHGNet."""
+
+from __future__ import annotations
+
+from aiida.orm import SinglefileData
+
+from aiida_perovskite.calculations.functions import write_relax_input
+from aiida_perovskite.engines.chgnet import RELAX_SCRIPT
+from aiida_perovskite.workflows.interfaces import RelaxWorkChain
+
+
+class ChgnetRelaxWorkChain(RelaxWorkChain):
+    """Relax a structure with CHGNet, Fm-3m kept or not."""
+
+    _protocol_file = "chgnet_relax"
+    _script = RELAX_SCRIPT
+    _parser = "perovskite.chgnet.relax"
+
+    def write_input(self) -> SinglefileData:
+        """Return the input file of the script."""
+        file: SinglefileData = write_relax_input(self.ctx.structure, self.ctx.parameters)
+        return file

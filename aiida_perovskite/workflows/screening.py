@@ -1,0 +1,258 @@
+"""The funnel: space -> trained model -> predicted gaps -> selection -> computed candidates -> results."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, if_
+from aiida.orm import AbstractCode, Dict, Int, List, ProcessNode, Str
+
+from aiida_perovskite.calculations.functions import (
+    collect_results,
+    enumerate_space,
+    predict_band_gaps,
+    select_candidates,
+)
+from aiida_perovskite.data.model import ModelCheckpointData
+from aiida_perovskite.data.table import CompositionTableData
+from aiida_perovskite.workflows.candidate import CandidateWorkChain
+from aiida_perovskite.workflows.interfaces import workflow_of
+from aiida_perovskite.workflows.protocols import load_protocol
+from aiida_perovskite.workflows.train import TrainModelWorkChain
+
+CANDIDATE = "candidate_"  # link label of a candidate: this and its formula
+
+
+def validate_model_or_training(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Either a trained model or what it takes to train one."""
+    if "model" in inputs:
+        return None
+    missing = [name for name in ("dataset", "target", "training", "code_learning") if name not in inputs]
+    return f"without `model`, the inputs {', '.join(missing)} are needed to train one" if missing else None
+
+
+class ScreeningWorkChain(WorkChain):
+    """Screen a space of double perovskites and compute the best candidates.
+
+    One failed candidate does not sink the funnel: it is a row of ``results`` with the reason. The WorkChain fails only
+    if every candidate did.
+    """
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Define ports, outline and exit codes."""
+        super().define(spec)
+        spec.input("dataset", valid_type=CompositionTableData, required=False, help="Table of gaps to train on.")
+        spec.input("target", valid_type=Str, required=False, help="Target column of the dataset.")
+        spec.input("training", valid_type=Dict, required=False, help="Training settings (protocol `train`).")
+        spec.input("code_learning", valid_type=AbstractCode, required=False, help="Interpreter that trains.")
+        spec.input("model", valid_type=ModelCheckpointData, required=False, help="A trained model; no training then.")
+        spec.input("space", valid_type=Dict, help="The space: `{preset: halide}` or lists of elements.")
+        spec.input("confidence", valid_type=Dict, help="`confidence` of the intervals and `window_ev` of the ranking.")
+        spec.input("selection", valid_type=Dict, help="Rules of the funnel (SelectionSettings).")
+        spec.input_namespace("known", valid_type=CompositionTableData, required=False, help="Tables of known compounds.")
+        spec.input("max_concurrent", valid_type=Int, help="Candidates in flight at the same time.")
+        for step in ("relax", "gap"):
+            spec.input(f"{step}.engine", valid_type=Str, help="Engine, e.g. `chgnet` or `gpaw`.")
+            spec.input(f"{step}.code", valid_type=AbstractCode, help="Interpreter or program of the engine.")
+            spec.input(f"{step}.parameters", valid_type=Dict, help="Settings, as a protocol gives them.")
+            spec.input(f"{step}.options", valid_type=dict, non_db=True, required=False, help="Job options.")
+        spec.inputs.validator = validate_model_or_training
+        spec.outline(
+            cls.enumerate,
+            if_(cls.must_train)(cls.train, cls.inspect_training),
+            cls.predict,
+            cls.select,
+            cls.compute_candidates,
+            cls.collect,
+        )
+        spec.output("space", valid_type=CompositionTableData, help="Every composition, with charges and factors.")
+        spec.output("model", valid_type=ModelCheckpointData)
+        spec.output("metrics", valid_type=Dict, required=False)
+        spec.output("cross_validation", valid_type=CompositionTableData, required=False)
+        spec.output("history", valid_type=CompositionTableData, required=False)
+        spec.output("learning_curve", valid_type=CompositionTableData, required=False)
+        spec.output("predictions", valid_type=CompositionTableData, help="Gap, interval, probability, domain.")
+        spec.output("selection", valid_type=CompositionTableData, help="Survivors of the funnel, ranked.")
+        spec.output("funnel", valid_type=Dict, help="Counts of the stages.")
+        spec.output("results", valid_type=CompositionTableData, required=False, help="One row per computed candidate.")
+        spec.exit_code(410, "ERROR_TRAINING_FAILED", message="{message}")
+        spec.exit_code(420, "ERROR_ALL_CANDIDATES_FAILED", message="every candidate failed; the first: {message}")
+
+    @classmethod
+    def get_builder_from_protocol(
+        cls,
+        codes: Mapping[str, AbstractCode],
+        dataset: CompositionTableData | None = None,
+        target: str | None = None,
+        protocol: str | None = None,
+        protocols: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> ProcessBuilder:
+        """Return a builder filled from protocols.
+
+        Parameters
+        ----------
+        codes
+            ``learning`` (unless ``model`` is given), ``relax`` and ``gap``.
+        dataset, target
+            What to train on.
+        protocol
+            Of the funnel (``screening.yaml``).
+        protocols
+            Of the other steps: ``train``, ``relax``, ``gap``.
+        overrides
+            Nested by step: ``{"screening": ..., "train": ..., "relax": ..., "gap": ...}``.
+        options
+            Job options of both engines.
+
+        Raises
+        ------
+        ProtocolError
+            For a protocol or override that does not exist.
+        """
+        overrides = overrides or {}
+        protocols = protocols or {}
+        funnel = load_protocol("screening", protocol, overrides.get("screening"))
+        builder = cls.get_builder()
+        if dataset is not None:
+            builder.dataset = dataset
+            builder.target = Str(target or "")
+            builder.training = Dict(load_protocol("train", protocols.get("train"), overrides.get("train")))
+            builder.code_learning = codes["learning"]
+            builder.known = {"dataset": dataset}
+        builder.space = Dict(funnel["space"])
+        builder.selection = Dict(funnel["selection"])
+        builder.confidence = Dict(
+            {"confidence": funnel["confidence"], "window_ev": funnel["selection"]["window_ev"]}
+        )
+        builder.max_concurrent = Int(funnel["max_concurrent"])
+        for step, engine in funnel["engines"].items():
+            workflow_of(engine, step)
+            port = builder[step]
+            port["engine"] = Str(engine)
+            port["code"] = codes[step]
+            port["parameters"] = Dict(
+                load_protocol(f"{engine}_{step}", protocols.get(step), overrides.get(step))
+            )
+            if options:
+                port["options"] = dict(options)
+        for key, value in kwargs.items():
+            builder[key] = value
+        return builder
+
+    def enumerate(self) -> None:
+        """List the space with its descriptors."""
+        self.ctx.space = enumerate_space(self.inputs.space)
+        self.out("space", self.ctx.space)
+
+    def must_train(self) -> bool:
+        """Tell whether no trained model was given."""
+        return "model" not in self.inputs
+
+    def train(self) -> Any:
+        """Train the gap model."""
+        running = self.submit(
+            TrainModelWorkChain,
+            dataset=self.inputs.dataset,
+            target=self.inputs.target,
+            settings=self.inputs.training,
+            code=self.inputs.code_learning,
+            metadata={"call_link_label": "train"},
+        )
+        self.report("training the gap model")
+        return ToContext(train=running)
+
+    def inspect_training(self) -> ExitCode | None:
+        """Hand out what the training produced."""
+        train = self.ctx.train
+        if not train.is_finished_ok:
+            return self.exit_codes.ERROR_TRAINING_FAILED.format(message=train.exit_message)
+        for name in ("metrics", "cross_validation", "history", "learning_curve"):
+            if name in train.outputs:
+                self.out(name, train.outputs[name])
+        return None
+
+    def predict(self) -> None:
+        """Predict the gap of every composition."""
+        model = self.inputs.model if "model" in self.inputs else self.ctx.train.outputs.model
+        self.out("model", model)
+        self.ctx.predictions = predict_band_gaps(model, self.ctx.space, self.inputs.confidence)
+        self.out("predictions", self.ctx.predictions)
+
+    def select(self) -> None:
+        """Apply the rules of the funnel."""
+        known = dict(self.inputs.get("known") or {})
+        chosen = select_candidates(self.ctx.predictions, self.ctx.space, self.inputs.selection, **known)
+        self.ctx.selection = chosen["selection"]
+        self.out("selection", chosen["selection"])
+        self.out("funnel", chosen["funnel"])
+        stages = chosen["funnel"]["stages"]
+        self.report(" -> ".join(f"{stage['count']} {stage['name']}" for stage in stages))
+
+    def compute_candidates(self) -> None:
+        """Submit the first candidates; each one that ends makes room for the next."""
+        table = self.ctx.selection.to_frame()
+        self.ctx.chosen = table.loc[table["chosen"], "formula"].tolist()
+        self.ctx.queue = list(self.ctx.chosen)
+        for _ in range(min(self.inputs.max_concurrent.value, len(self.ctx.queue))):
+            self._submit_next()
+
+    def collect(self) -> ExitCode | None:
+        """Join everything into the results table."""
+        candidates: dict[str, Any] = {}
+        failures: dict[str, str] = {}
+        for formula in self.ctx.chosen:
+            node = self.ctx[f"{CANDIDATE}{formula}"]
+            if node.is_finished_ok:
+                candidates[f"gap_{formula}"] = node.outputs.gap
+                candidates[f"verdict_{formula}"] = node.outputs.verdict
+            else:
+                failures[formula] = node.exit_message or f"ended as {node.process_state.value}"
+        if self.ctx.chosen:
+            self.out("results", collect_results(self.ctx.selection, Dict(failures), **candidates))
+        if failures and not candidates:
+            return self.exit_codes.ERROR_ALL_CANDIDATES_FAILED.format(message=next(iter(failures.values())))
+        return None
+
+    def _submit_next(self) -> None:
+        """Submit the next candidate of the queue, or take the one that a repeated step finds already submitted."""
+        formula = self.ctx.queue.pop(0)
+        label = f"{CANDIDATE}{formula}"
+        node = self._called(label)
+        if node is None:
+            steps = {step: dict(self.inputs[step]) for step in ("relax", "gap")}
+            node = self.submit(
+                CandidateWorkChain,
+                formula=Str(formula),
+                window_ev=List(self.inputs.selection["window_ev"]),
+                **steps,
+                metadata={"call_link_label": label},
+            )
+            done = len(self.ctx.chosen) - len(self.ctx.queue)
+            self.report(f"candidate {done} of {len(self.ctx.chosen)}: {formula}")
+        self.to_context(**{label: node})
+
+    def _called(self, label: str) -> ProcessNode | None:
+        for link in self.node.base.links.get_outgoing(link_label_filter=label):
+            return link.node
+        return None
+
+    def _on_awaitable_finished(self, awaitable: Any) -> None:
+        """Keep the given number of candidates in flight.
+
+        The base class resumes the outline only when every awaited child has ended; a candidate that ends therefore
+        submits the next one here, before the base class looks at what is left. A worker that dies in between repeats
+        this from the queue of the last checkpoint, and `_submit_next` finds what had been submitted.
+        """
+        if self.ctx.get("queue") and awaitable.key.startswith(CANDIDATE):
+            self._submit_next()
+            new = self._awaitables[-1]
+            self.runner.call_on_process_finish(
+                new.pk, functools.partial(self.call_soon, self._on_awaitable_finished, new)
+            )
+        super()._on_awaitable_finished(awaitable)
