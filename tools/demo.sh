@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The job of `make demo`: a profile inside the checkout, the daemon, one campaign, its report.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/activate
+
+aiida-perovskite setup profile
+
+if ! verdi -v critical daemon status >/dev/null 2>&1; then
+    verdi daemon start
+    trap 'verdi daemon stop' EXIT
+fi
+
+aiida-perovskite screen --campaign demo
+mkdir -p campaign-reports
+aiida-perovskite campaign report demo --output campaign-reports/demo.html
+
+cat <<EOF
+
+The report: $PWD/campaign-reports/demo.html (one file, opens offline in any browser)
+
+To go on from here, in this shell:
+  source tools/activate                     the environment and the profile of this demo
+  verdi daemon start                        the daemon stops when the demo ends
+  aiida-perovskite predict Cs2AgBiBr6       a gap from the network just trained
+  aiida-perovskite campaign status demo     what the campaign did
+EOF
