@@ -125,7 +125,7 @@ class ScreeningWorkChain(WorkChain):
             builder.training = Dict(load_protocol("train", protocols.get("train"), overrides.get("train")))
             builder.code_learning = codes["learning"]
             builder.known = {"dataset": dataset}
-        builder.space = Dict(funnel["space"])
+        builder.space = Dict({key: value for key, value in funnel["space"].items() if value is not None})
         builder.selection = Dict(funnel["selection"])
         builder.confidence = Dict(
             {"confidence": funnel["confidence"], "window_ev": funnel["selection"]["window_ev"]}
