@@ -1,0 +1,523 @@
+"""HSE06 + spin-orbit gap with GPAW: ``python gap.py input.json`` writes ``results.json`` and ``arrays.npz``.
+
+PBE -> halide of an undistorted double perovskite moved by the PBE force -> HSE06 eigenvalues, non-self-consistent ->
+spin-orbit coupling, non-self-consistent. Self-contained: needs GPAW, ASE and numpy, not the package that ships it.
+``results.json`` is written whatever happens; the exit status is 0 only if there is a result.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")  # before numpy: several jobs share the cores
+
+import contextlib
+import io
+import itertools
+import json
+import math
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+START = time.perf_counter()
+SETTINGS = {
+    "cutoff_ev": float,
+    "cutoff_fluoride_ev": float,
+    "kpoints": list,
+    "smearing_ev": float,
+    "empty_bands": int,
+    "converged_empty_bands": int,
+    "hybrid_bands_below": int,
+    "hybrid_bands_above": int,
+    "convergence_eigenstates_ev2_per_electron": float,
+    "convergence_density": float,
+    "max_scf_steps": int,
+    "max_halide_force_ev_per_angstrom": float,
+    "max_halide_steps": int,
+}
+GAPLESS_EV = 0.05  # PBE gaps up to this count as none: the hybrid step would start from a metal
+MOMENT_TOLERANCE = 0.1  # Bohr magnetons; a total moment further from an integer belongs to a metal
+REBUILD = (
+    "install libxc (Debian: libxc-dev, libopenblas-dev) and rebuild GPAW without pip's cache: "
+    "pip install --force-reinstall --no-deps --no-cache-dir gpaw"
+)
+
+
+class ScriptError(Exception):
+    """An error with one of the codes that the package knows."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def progress(text: str) -> None:
+    """Print one line with the elapsed seconds."""
+    print(f"[{time.perf_counter() - START:7.1f} s] {text}", flush=True)
+
+
+def write_atomically(path: str, write: Any) -> None:
+    """Let ``write`` fill a binary file so that a reader sees the whole file or none."""
+    temporary = Path(f"{path}.tmp")
+    with temporary.open("wb") as file:
+        write(file)
+    os.replace(temporary, path)
+
+
+class Stopwatch:
+    """CPU and wall time of each step, in s."""
+
+    def __init__(self) -> None:
+        self.cpu_s: dict[str, float] = {"start_up": time.process_time()}
+        self.wall_s: dict[str, float] = {"start_up": time.perf_counter() - START}
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Any:
+        """Add the time of the enclosed block to step ``name``."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        yield
+        self.cpu_s[name] = self.cpu_s.get(name, 0.0) + time.process_time() - cpu
+        self.wall_s[name] = self.wall_s.get(name, 0.0) + time.perf_counter() - wall
+
+
+# ---------------------------------------------------------------------------------------------------------- input
+
+
+def read_input(path: str) -> tuple[Any, dict[str, Any]]:
+    """Return the atoms and the checked settings of ``input.json``."""
+    from ase import Atoms
+
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        structure, parameters = content["structure"], content["parameters"]
+        atoms = Atoms(
+            structure["symbols"],
+            positions=structure["positions"],
+            cell=structure["cell"],
+            magmoms=structure.get("initial_magnetic_moments"),
+            pbc=True,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ScriptError("bad_input", f"{path} cannot be read as structure and parameters: {error!r}") from error
+    check_settings(parameters)
+    numbers = (atoms.positions, atoms.cell.array, atoms.get_initial_magnetic_moments())
+    if not (all(np.isfinite(part).all() for part in numbers) and atoms.get_volume() > 1.0):
+        raise ScriptError("bad_input", "positions, cell and moments must be finite and the cell span a volume")
+    if atoms.get_all_distances(mic=True)[~np.eye(len(atoms), dtype=bool)].min(initial=np.inf) < 0.5:
+        raise ScriptError("bad_input", "two atoms are closer than 0.5 Angstrom")
+    return atoms, parameters
+
+
+def check_settings(parameters: Any) -> None:
+    """Refuse missing, unknown and senseless settings, each by name."""
+    if not isinstance(parameters, dict) or set(parameters) != set(SETTINGS):
+        given = set(parameters) if isinstance(parameters, dict) else set()
+        raise ScriptError(
+            "bad_input", f"parameters: missing {sorted(set(SETTINGS) - given)}, unknown {sorted(given - set(SETTINGS))}"
+        )
+    for name, kind in SETTINGS.items():
+        value = parameters[name]
+        values = value if kind is list else [value]
+        accepted = (int, float) if kind is float else (int,)
+        if not isinstance(values, list) or any(
+            isinstance(v, bool) or not isinstance(v, accepted) or not v > 0 for v in values
+        ):
+            raise ScriptError("bad_input", f"parameter {name} must be positive ({kind.__name__}), not {value!r}")
+    if len(parameters["kpoints"]) != 3:
+        raise ScriptError("bad_input", f"parameter kpoints must be three numbers, not {parameters['kpoints']}")
+    for more, fewer in (("empty_bands", "converged_empty_bands"), ("converged_empty_bands", "hybrid_bands_above")):
+        if parameters[more] < parameters[fewer]:
+            raise ScriptError("bad_input", f"parameter {more} must not be below {fewer}")
+
+
+def check_engine() -> None:
+    """Refuse an interpreter without GPAW, and a GPAW that was built without libxc: it has no HSE06."""
+    try:
+        from gpaw.xc import XC
+    except ImportError as error:
+        raise ScriptError(
+            "engine_missing",
+            f"{sys.executable} has no GPAW ({error}); install it there with: pip install gpaw gpaw-data",
+        ) from error
+    try:
+        XC("HYB_GGA_XC_HSE06")
+    except (NameError, AssertionError, AttributeError) as error:
+        raise ScriptError("engine_missing", f"this GPAW cannot evaluate HSE06 ({error}); {REBUILD}") from error
+
+
+def read_setups(symbols: list[str]) -> dict[str, Any]:
+    """Return symbol -> PAW setup data."""
+    from gpaw.setup_data import SetupData
+
+    setups = {}
+    for symbol in sorted(set(symbols)):
+        try:
+            setups[symbol] = SetupData(symbol, "PBE")
+        except (FileNotFoundError, RuntimeError) as error:
+            raise ScriptError("bad_input", f"GPAW has no PAW setup for {symbol} ({error})") from error
+    return setups
+
+
+def set_moments(atoms: Any, n_electrons: int) -> list[str]:
+    """Give an odd number of electrons a moment to start from; return what there is to say about it."""
+    if n_electrons % 2 == 0 or np.any(atoms.get_initial_magnetic_moments()):
+        return []
+    singles = [i for i, symbol in enumerate(atoms.symbols) if list(atoms.symbols).count(symbol) == 1] or [0]
+    moments = np.zeros(len(atoms))
+    moments[singles] = 1.0 / len(singles)
+    atoms.set_initial_magnetic_moments(moments)
+    return ["odd number of electrons without initial moments: started from 1 Bohr magneton on the A and B sites"]
+
+
+# ------------------------------------------------------------------------------------------------------- geometry
+
+
+class Octahedra:
+    """The one free coordinate of an undistorted double perovskite: D moves along A-D-B.
+
+    ``site_a`` is the first of the two elements that occur once, ``x`` its distance to D over ``a`` (Angstrom).
+    """
+
+    def __init__(self, atoms: Any, site_a: int, halides: list[int], to_a: np.ndarray) -> None:
+        self.site_a, self.halides = site_a, halides
+        self.a = float((4 * atoms.get_volume()) ** (1 / 3))
+        self.x = float(np.linalg.norm(to_a, axis=1).mean() / self.a)
+        self.directions = to_a / np.linalg.norm(to_a, axis=1)[:, None]
+
+    @classmethod
+    def find(cls, atoms: Any) -> Octahedra | None:
+        """Return the coordinate, or None if the structure is not a double perovskite with space group Fm-3m."""
+        symbols = list(atoms.symbols)
+        singles = [i for i, symbol in enumerate(symbols) if symbols.count(symbol) == 1]
+        halides = [i for i, symbol in enumerate(symbols) if symbols.count(symbol) == 6]
+        if len(symbols) != 10 or len(singles) != 2 or len(halides) != 6:
+            return None
+        to_a, to_b = (atoms.get_distances(site, halides, mic=True, vector=True) for site in singles)
+        result = cls(atoms, singles[0], halides, to_a)
+        da, db = np.linalg.norm(to_a, axis=1), np.linalg.norm(to_b, axis=1)
+        if np.ptp(da) > 1e-3 or np.ptp(db) > 1e-3 or abs(da.mean() + db.mean() - result.a / 2) > 1e-3:
+            return None
+        return result
+
+    def move(self, atoms: Any, x: float) -> None:
+        """Put the halides at distance ``x * a`` from A."""
+        atoms.positions[self.halides] = atoms.positions[self.site_a] + x * self.a * self.directions
+        self.x = x
+
+    def force(self, forces: np.ndarray) -> float:
+        """Return the force on D away from A, eV/Angstrom."""
+        return float(np.einsum("ij,ij->i", forces[self.halides], self.directions).mean())
+
+
+def next_x(xs: list[float], forces: list[float], a: float) -> float:
+    """Return the next A-D distance (over ``a``) by the secant rule, at most 0.015 away.
+
+    The first step takes the force constant of -8 eV/Angstrom^2, typical of these halides, as does one where the secant
+    would point uphill.
+    """
+    slope = (forces[-1] - forces[-2]) / (xs[-1] - xs[-2]) / a if len(xs) > 1 else -8.0
+    slope = slope if slope < -1.0 else -8.0
+    return xs[-1] + float(np.clip(-forces[-1] / slope / a, -0.015, 0.015))
+
+
+# ------------------------------------------------------------------------------------------------------------ PBE
+
+
+def prepare_pbe(atoms: Any, parameters: dict[str, Any], n_electrons: int) -> Any:
+    """Attach a GPAW calculator with the settings to the atoms and return it."""
+    from gpaw import GPAW, PW, FermiDirac
+
+    moment = abs(float(atoms.get_initial_magnetic_moments().sum()))
+    highest = math.ceil((n_electrons + moment) / 2)  # bands of the majority spin
+    calc = GPAW(
+        mode=PW(parameters["cutoff_fluoride_ev" if "F" in atoms.symbols else "cutoff_ev"]),
+        xc="PBE",
+        kpts={"size": tuple(parameters["kpoints"]), "gamma": True},
+        nbands=highest + parameters["empty_bands"],
+        occupations=FermiDirac(parameters["smearing_ev"]),
+        convergence={
+            "bands": highest + parameters["converged_empty_bands"],
+            "eigenstates": parameters["convergence_eigenstates_ev2_per_electron"],
+            "density": parameters["convergence_density"],
+        },
+        maxiter=parameters["max_scf_steps"],
+        txt="gpaw.txt",
+    )
+    atoms.calc = calc
+    return calc
+
+
+def converge_pbe(atoms: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Find the PBE ground state, moving the halide where symmetry leaves it one coordinate; return the geometry."""
+    from gpaw import KohnShamConvergenceError
+
+    octahedra = Octahedra.find(atoms)
+    xs, forces = [octahedra.x if octahedra else math.nan], []
+    while True:
+        try:
+            energy = float(atoms.get_potential_energy())
+        except KohnShamConvergenceError as error:
+            raise ScriptError(
+                "scf_not_converged",
+                f"PBE is not self-consistent after {parameters['max_scf_steps']} steps; raise max_scf_steps or smearing_ev",
+            ) from error
+        if octahedra is None:
+            progress(f"PBE: {energy:.4f} eV per cell; the halide is not moved: not an undistorted double perovskite")
+            break
+        forces.append(octahedra.force(atoms.get_forces()))
+        progress(f"PBE: {energy:.4f} eV per cell, x {xs[-1]:.5f}, force on the halide {forces[-1]:+.3f} eV/Angstrom")
+        if (
+            abs(forces[-1]) < parameters["max_halide_force_ev_per_angstrom"]
+            or len(xs) == parameters["max_halide_steps"]
+        ):
+            break
+        xs.append(next_x(xs, forces, octahedra.a))
+        octahedra.move(atoms, xs[-1])
+    return {
+        "a_angstrom": float((4 * atoms.get_volume() * 10 / len(atoms)) ** (1 / 3)),
+        "x_halide": xs[-1] if octahedra else None,
+        "x_chgnet": xs[0] if octahedra else None,
+        "force_on_halide_ev_per_angstrom": forces[-1] if octahedra else None,
+        "halide_steps": len(forces),
+        "energy_pbe_ev_per_cell": energy,
+    }
+
+
+def count_occupied(calc: Any, n_electrons: int, n_spins: int) -> tuple[list[int], float]:
+    """Return the number of occupied bands of each spin of the insulator, and the total moment found."""
+    if n_spins == 1:
+        return [n_electrons // 2], 0.0
+    moment = float(calc.get_magnetic_moment())
+    up = round((n_electrons + moment) / 2)
+    return [up, n_electrons - up], moment
+
+
+# ---------------------------------------------------------------------------------------------------------- bands
+
+
+class Bands:
+    """Eigenvalues of one level of theory over the whole zone, and what follows from them.
+
+    ``eigenvalues_ev`` (n_spin, n_k, n_bands) is sorted within each k-point; ``n_occupied`` counts bands per spin.
+    """
+
+    def __init__(self, eigenvalues_ev: np.ndarray, n_occupied: list[int], kpoints: np.ndarray) -> None:
+        self.eigenvalues_ev = np.sort(eigenvalues_ev, axis=-1)
+        self.n_occupied = n_occupied
+        self.kpoints = kpoints
+        pairs = list(zip(self.eigenvalues_ev, n_occupied, strict=True))
+        self.valence = np.max([bands[:, n - 1] for bands, n in pairs], axis=0)
+        self.conduction = np.min([bands[:, n] for bands, n in pairs], axis=0)
+        self.vbm = float(self.valence.max())
+        self.raw_gap = float(self.conduction.min() - self.vbm)
+
+    def properties(self, level: str) -> dict[str, Any]:
+        """Return gaps (eV, 0 where bands overlap) and the k-points of the edges."""
+        direct = self.conduction - self.valence
+        gamma = int(np.abs(self.kpoints).sum(1).argmin())
+        # The first of equivalent points, not the one that rounding favours.
+        edges = {
+            "vbm": self.kpoints[int(np.argmax(self.valence > self.vbm - 1e-5))],
+            "cbm": self.kpoints[int(np.argmax(self.conduction < self.conduction.min() + 1e-5))],
+        }
+        result: dict[str, Any] = {
+            f"gap_{level}_ev": max(self.raw_gap, 0.0),
+            f"raw_gap_{level}_ev": self.raw_gap,
+            f"direct_gap_{level}_ev": max(float(direct.min()), 0.0),
+            f"gamma_gap_{level}_ev": max(float(direct[gamma]), 0.0),
+        }
+        suffix = "" if level == "hse06_soc" else f"_{level}"
+        for edge, k in edges.items():
+            result[f"{edge}_k{suffix}"] = " ".join(f"{part:g}" for part in np.round(k, 4) + 0.0)
+            result[f"{edge}_label{suffix}"] = label_fcc(k)
+        return result
+
+
+def label_fcc(k: np.ndarray) -> str:
+    """Return the name of a k-point of the face-centred cubic zone, ``G-X`` and the like on a line, else ``""``.
+
+    ``k`` is in fractions of the reciprocal vectors of the primitive cell a/2 [(0,1,1),(1,0,1),(1,1,0)].
+    """
+    to_cubic = np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]])  # to units of 2 pi / a
+    images = (np.array(k) + np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)))) @ to_cubic
+    shortest = min(images, key=lambda q: (round(float(q @ q), 6), -round(float(np.abs(q).max()), 6)))
+    z, y, x = np.sort(np.abs(shortest))  # x >= y >= z
+    points = {
+        "G": (0, 0, 0),
+        "X": (1, 0, 0),
+        "L": (0.5, 0.5, 0.5),
+        "W": (1, 0.5, 0),
+        "K": (0.75, 0.75, 0),
+        "U": (1, 0.25, 0.25),
+    }
+    for name, point in points.items():
+        if np.allclose((x, y, z), point, atol=1e-4):
+            return name
+    lines = {
+        "G-X": max(y, z),
+        "G-L": x - z,
+        "G-K": max(x - y, z),
+        "X-W": max(abs(x - 1), z),
+        "L-W": abs(x + z - 1) + abs(y - 0.5),
+    }
+    return next((name for name, distance in lines.items() if distance < 1e-4), "")
+
+
+def compute_bands(calc: Any, n_occupied: list[int], parameters: dict[str, Any], watch: Stopwatch) -> dict[str, Bands]:
+    """Return the bands of PBE, PBE + SOC, HSE06 and HSE06 + SOC on the same k-points, energies absolute (eV)."""
+    from gpaw.hybrids.eigenvalues import non_self_consistent_eigenvalues
+    from gpaw.spinorbit import soc_eigenstates
+
+    first = max(min(n_occupied) - parameters["hybrid_bands_below"], 0)
+    last = min(max(n_occupied) + parameters["hybrid_bands_above"], calc.get_number_of_bands())
+    window = {"n1": first, "n2": last}
+    inside = [n - first for n in n_occupied]
+    # One electron per spinor band: both spins of the closed-shell case count.
+    spinors = [sum(inside) if len(inside) == 2 else 2 * inside[0]]
+    kpoints, to_irreducible = calc.get_bz_k_points(), calc.get_bz_to_ibz_map()
+    with watch.step("spin_orbit"):
+        pbe_soc = soc_eigenstates(calc).eigenvalues()[:, 2 * first : 2 * last]
+    with watch.step("hse06"), contextlib.redirect_stdout(io.StringIO()):
+        pbe, pbe_xc, hybrid_xc = non_self_consistent_eigenvalues(calc, "HSE06", **window)
+        hse06 = pbe - pbe_xc + hybrid_xc
+    with watch.step("spin_orbit"):
+        hse06_soc = soc_eigenstates(calc, **window, eigenvalues=hse06).eigenvalues()
+    return {
+        "pbe": Bands(pbe[:, to_irreducible], inside, kpoints),
+        "pbe_soc": Bands(pbe_soc[None], spinors, kpoints),
+        "hse06": Bands(hse06[:, to_irreducible], inside, kpoints),
+        "hse06_soc": Bands(hse06_soc[None], spinors, kpoints),
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------ job
+
+
+def describe_magnetism(calc: Any, atoms: Any, moment: float, n_spins: int) -> tuple[dict[str, Any], list[str]]:
+    """Return the moments found, whether they kept their initial directions, and warnings."""
+    if n_spins == 1:
+        return {"spin_polarised": False, "magnetic_moment_mu_b": 0.0, "magnetic_order_kept": True}, []
+    initial, found = atoms.get_initial_magnetic_moments(), calc.get_magnetic_moments()
+    carriers = np.abs(initial) > 1e-3
+    kept = bool(np.all(np.sign(initial[carriers]) == np.sign(np.round(found[carriers], 2))))
+    notes = [] if kept else ["the moments did not keep their initial directions, or vanished"]
+    if abs(moment - round(moment)) > MOMENT_TOLERANCE:
+        notes.append(f"the total moment of {moment:.2f} Bohr magnetons is not an integer: PBE finds a metal")
+    record = {
+        "spin_polarised": True,
+        "magnetic_moment_mu_b": moment,
+        "magnetic_moments_mu_b": np.asarray(found).tolist(),
+        "initial_magnetic_moments_mu_b": initial.tolist(),
+        "magnetic_order_kept": kept,
+    }
+    return record, notes
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that had a part in the numbers."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from gpaw import get_libraries
+
+    found = {"libxc": get_libraries()["libxc"], "python": sys.version.split()[0]}
+    for name in ("gpaw", "gpaw-data", "ase", "numpy", "scipy"):
+        with contextlib.suppress(PackageNotFoundError):  # gpaw-data may come from elsewhere
+            found[name.replace("-", "_")] = version(name)
+    return found
+
+
+def run(path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Compute what ``path`` describes; return the content of ``results.json`` and of ``arrays.npz``."""
+    atoms, parameters = read_input(path)
+    check_engine()
+    setups = read_setups(list(atoms.symbols))
+    n_electrons = sum(int(setups[symbol].Nv) for symbol in atoms.symbols)
+    notes = set_moments(atoms, n_electrons)
+    n_spins = 2 if np.any(atoms.get_initial_magnetic_moments()) else 1
+    progress(f"structure: {atoms.get_chemical_formula()}, {n_electrons} valence electrons, {n_spins} spin channel(s)")
+    watch = Stopwatch()
+    with watch.step("pbe"):
+        calc = prepare_pbe(atoms, parameters, n_electrons)
+        properties = converge_pbe(atoms, parameters)
+    n_occupied, moment = count_occupied(calc, n_electrons, n_spins)
+    magnetism, more_notes = describe_magnetism(calc, atoms, moment, n_spins)
+    levels = compute_bands(calc, n_occupied, parameters, watch)
+    for level, bands in levels.items():
+        properties |= bands.properties(level)
+    progress("gap (eV): " + ", ".join(f"{level} {bands.raw_gap:.3f}" for level, bands in levels.items()))
+    properties |= {
+        "pbe_gapless": levels["pbe"].raw_gap <= GAPLESS_EV,
+        "vbm_ev": {level: bands.vbm for level, bands in levels.items()},
+        **magnetism,
+        "settings": parameters,
+        "setups": {symbol: f"{setup.name} {setup.fingerprint}" for symbol, setup in setups.items()},
+        "versions": versions(),
+        "warnings": notes + more_notes + judge(properties, levels["pbe"].raw_gap, parameters),
+        "cpu_s": {**watch.cpu_s, "total": time.process_time()},
+        "wall_s": {**watch.wall_s, "total": time.perf_counter() - START},
+    }
+    structure = {
+        "symbols": atoms.get_chemical_symbols(),
+        "cell": atoms.cell.array.tolist(),
+        "positions": atoms.positions.tolist(),
+        "initial_magnetic_moments": magnetism.get("magnetic_moments_mu_b", [0.0] * len(atoms)),
+    }
+    arrays = {"kpoints": calc.get_bz_k_points()}
+    arrays["weights"] = np.full(len(arrays["kpoints"]), 1 / len(arrays["kpoints"]))
+    for level, bands in levels.items():
+        arrays[f"eigenvalues_{level}_ev"] = bands.eigenvalues_ev - bands.vbm
+        arrays[f"n_occupied_{level}"] = np.array(bands.n_occupied)
+    return {"status": "ok", "error": None, "structure": structure, "properties": properties}, arrays
+
+
+def judge(properties: dict[str, Any], pbe_gap: float, parameters: dict[str, Any]) -> list[str]:
+    """Return what a reader of the gap should know."""
+    notes = []
+    if pbe_gap <= GAPLESS_EV:
+        notes.append("PBE has no gap: the non-self-consistent hybrid gap starts from a metal and is not to be trusted")
+    force = properties["force_on_halide_ev_per_angstrom"]
+    if force is None:
+        notes.append("not an undistorted double perovskite: the halide was not moved")
+    elif abs(force) >= parameters["max_halide_force_ev_per_angstrom"]:
+        notes.append(
+            f"a force of {force:+.2f} eV/Angstrom is left on the halide after {properties['halide_steps']} steps"
+        )
+    return notes
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job; return the exit status."""
+    # A scheduler that takes the job away sends SIGTERM: say so in results.json.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated by SIGTERM (walltime?)"))
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        if len(arguments) != 1:
+            raise ScriptError("bad_input", "usage: python gap.py input.json")
+        content, arrays = run(arguments[0])
+        json.dumps(content, allow_nan=False)  # a number that is not finite is a failure, not a result
+    except ScriptError as error:
+        content = {"status": "error", "error": {"code": error.code, "message": str(error)}}
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        content = {"status": "error", "error": {"code": "crashed", "message": f"{type(error).__name__}: {error}"}}
+    if content["error"]:
+        print(f"{content['error']['code']}: {content['error']['message']}", file=sys.stderr)
+    try:
+        if arrays:
+            write_atomically("arrays.npz", lambda file: np.savez_compressed(file, **arrays))
+        write_atomically("results.json", lambda file: file.write(json.dumps(content, indent=1).encode()))
+    except OSError as error:
+        print(f"the results cannot be written: {error}", file=sys.stderr)
+        return 1
+    return 1 if content["error"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""What the engine scripts read (``input.json``) and write (``results.json``).
+
+``input.json`` holds ``structure`` (symbols, cell and positions in Angstrom, initial magnetic moments in Bohr
+magnetons) and ``parameters`` (a protocol). ``results.json`` holds ``status`` (``ok`` or ``error``), ``error`` (code
+and message), ``structure`` and ``properties``; a script leaves it whatever happens.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+ERROR_CODES = frozenset({"geometry_not_converged", "scf_not_converged", "engine_missing", "bad_input", "crashed"})
+
+
+class EngineError(ValueError):
+    """An engine gave no usable result.
+
+    Attributes
+    ----------
+    code
+        One of :data:`ERROR_CODES`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def script_input(atoms: Atoms, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ``input.json`` for a structure and the settings of a protocol.
+
+    Raises
+    ------
+    EngineError
+        With code ``bad_input`` if the structure is not periodic in three directions or holds numbers that are not
+        finite.
+    """
+    if not atoms.pbc.all():
+        raise EngineError("bad_input", "the structure is not periodic in all three directions")
+    moments = atoms.get_initial_magnetic_moments()
+    if not all(np.isfinite(part).all() for part in (atoms.cell.array, atoms.positions, moments)):
+        raise EngineError("bad_input", "the structure holds a number that is not finite")
+    structure = {
+        "symbols": atoms.get_chemical_symbols(),
+        "cell": atoms.cell.array.tolist(),
+        "positions": atoms.positions.tolist(),
+        "initial_magnetic_moments": moments.tolist(),
+    }
+    return {"structure": structure, "parameters": json.loads(json.dumps(dict(parameters)))}
+
+
+def read_results(text: str) -> dict[str, Any]:
+    """Return the content of a ``results.json`` whose status is ``ok``.
+
+    Raises
+    ------
+    EngineError
+        With the script's own code and message if it reported an error; ``crashed`` if the file is empty, truncated or
+        not of this form.
+    """
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise EngineError("crashed", f"results.json is empty or truncated ({error}); run the job again") from error
+    status = content.get("status") if isinstance(content, dict) else None
+    if status == "error" and isinstance(content.get("error"), dict):
+        code = str(content["error"].get("code"))
+        raise EngineError(code if code in ERROR_CODES else "crashed", str(content["error"].get("message")))
+    if status != "ok" or not all(isinstance(content.get(key), dict) for key in ("structure", "properties")):
+        raise EngineError("crashed", "results.json was not written by this package's script: status or content missing")
+    return dict(content)
+
+
+def read_structure(structure: Mapping[str, Any]) -> Atoms:
+    """Return the periodic structure that a script wrote, with its moments as initial moments (Bohr magnetons)."""
+    from ase import Atoms
+
+    try:
+        return Atoms(
+            structure["symbols"],
+            positions=structure["positions"],
+            cell=structure["cell"],
+            magmoms=structure.get("initial_magnetic_moments"),
+            pbc=True,
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise EngineError("crashed", f"the structure in results.json cannot be read ({error})") from error
+
+
+def require_numbers(properties: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Raise EngineError if one of ``names`` is missing or not a finite number."""
+    for name in names:
+        value = properties.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise EngineError("crashed", f"results.json holds no finite number {name!r} (found {value!r})")
