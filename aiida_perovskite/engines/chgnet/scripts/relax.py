@@ -4,12 +4,13 @@ Self-contained: needs CHGNet, ASE, spglib and numpy, not the package that ships 
 happens; the exit status is 0 only if the relaxation converged.
 """
 
+# ruff: noqa: E402 (the threads are set before numpy is imported)
 from __future__ import annotations
 
 import os
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")  # before numpy: several jobs share the cores
+    os.environ.setdefault(_variable, "1")  # several jobs share the cores
 
 import json
 import signal
@@ -184,8 +185,8 @@ def describe(atoms: Any, tolerance: float) -> dict[str, Any]:
         "max_force_ev_per_angstrom": float(np.linalg.norm(atoms.get_forces(), axis=1).max()),
         "max_stress_ev_per_cubic_angstrom": float(np.abs(atoms.get_stress()).max()),
         "magnetic_moments_mu_b": np.abs(atoms.calc.results["magmoms"]).tolist(),
-        "space_group_number": int(symmetry.number),
-        "space_group": str(symmetry.international),
+        "space_group_number": int(symmetry.number) if symmetry else None,
+        "space_group": str(symmetry.international) if symmetry else None,
     }
 
 

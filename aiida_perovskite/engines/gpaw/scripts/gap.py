@@ -5,12 +5,13 @@ spin-orbit coupling, non-self-consistent. Self-contained: needs GPAW, ASE and nu
 ``results.json`` is written whatever happens; the exit status is 0 only if there is a result.
 """
 
+# ruff: noqa: E402 (the threads are set before numpy is imported)
 from __future__ import annotations
 
 import os
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")  # before numpy: several jobs share the cores
+    os.environ.setdefault(_variable, "1")  # several jobs share the cores
 
 import contextlib
 import io
@@ -44,6 +45,8 @@ SETTINGS = {
 }
 GAPLESS_EV = 0.05  # PBE gaps up to this count as none: the hybrid step would start from a metal
 MOMENT_TOLERANCE = 0.1  # Bohr magnetons; a total moment further from an integer belongs to a metal
+# Points of the face-centred cubic zone in units of 2 pi / a, coordinates in falling order (U is another K).
+FCC_POINTS = {"G": (0, 0, 0), "X": (1, 0, 0), "L": (0.5, 0.5, 0.5), "W": (1, 0.5, 0), "K": (0.75, 0.75, 0)}
 REBUILD = (
     "install libxc (Debian: libxc-dev, libopenblas-dev) and rebuild GPAW without pip's cache: "
     "pip install --force-reinstall --no-deps --no-cache-dir gpaw"
@@ -266,7 +269,8 @@ def converge_pbe(atoms: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         except KohnShamConvergenceError as error:
             raise ScriptError(
                 "scf_not_converged",
-                f"PBE is not self-consistent after {parameters['max_scf_steps']} steps; raise max_scf_steps or smearing_ev",
+                f"PBE is not self-consistent after {parameters['max_scf_steps']} steps; raise max_scf_steps or "
+                "smearing_ev",
             ) from error
         if octahedra is None:
             progress(f"PBE: {energy:.4f} eV per cell; the halide is not moved: not an undistorted double perovskite")
@@ -347,27 +351,19 @@ def label_fcc(k: np.ndarray) -> str:
     """
     to_cubic = np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]])  # to units of 2 pi / a
     images = (np.array(k) + np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)))) @ to_cubic
-    shortest = min(images, key=lambda q: (round(float(q @ q), 6), -round(float(np.abs(q).max()), 6)))
+    shortest = min(images, key=lambda q: (round(float(q @ q), 6), round(float(np.abs(q).max()), 6)))
     z, y, x = np.sort(np.abs(shortest))  # x >= y >= z
-    points = {
-        "G": (0, 0, 0),
-        "X": (1, 0, 0),
-        "L": (0.5, 0.5, 0.5),
-        "W": (1, 0.5, 0),
-        "K": (0.75, 0.75, 0),
-        "U": (1, 0.25, 0.25),
-    }
-    for name, point in points.items():
+    for name, point in FCC_POINTS.items():
         if np.allclose((x, y, z), point, atol=1e-4):
             return name
-    lines = {
-        "G-X": max(y, z),
+    away = {
+        "G-X": y,
         "G-L": x - z,
         "G-K": max(x - y, z),
         "X-W": max(abs(x - 1), z),
-        "L-W": abs(x + z - 1) + abs(y - 0.5),
+        "L-W": max(abs(x + z - 1), abs(y - 0.5)),
     }
-    return next((name for name, distance in lines.items() if distance < 1e-4), "")
+    return next((name for name, distance in away.items() if distance < 1e-4), "")
 
 
 def compute_bands(calc: Any, n_occupied: list[int], parameters: dict[str, Any], watch: Stopwatch) -> dict[str, Bands]:
@@ -457,7 +453,7 @@ def run(path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "vbm_ev": {level: bands.vbm for level, bands in levels.items()},
         **magnetism,
         "settings": parameters,
-        "setups": {symbol: f"{setup.name} {setup.fingerprint}" for symbol, setup in setups.items()},
+        "setups": {symbol: f"PBE {setup.fingerprint}" for symbol, setup in setups.items()},
         "versions": versions(),
         "warnings": notes + more_notes + judge(properties, levels["pbe"].raw_gap, parameters),
         "cpu_s": {**watch.cpu_s, "total": time.process_time()},
@@ -511,7 +507,7 @@ def main(arguments: list[str]) -> int:
         print(f"{content['error']['code']}: {content['error']['message']}", file=sys.stderr)
     try:
         if arrays:
-            write_atomically("arrays.npz", lambda file: np.savez_compressed(file, **arrays))
+            write_atomically("arrays.npz", lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
         write_atomically("results.json", lambda file: file.write(json.dumps(content, indent=1).encode()))
     except OSError as error:
         print(f"the results cannot be written: {error}", file=sys.stderr)
