@@ -1,0 +1,69 @@
+"""Files of models: safetensors for the weights, JSON for what they mean. Nothing here unpickles."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+__all__ = ['CheckpointError', 'atomic_path', 'read_json', 'read_tensors', 'write_json', 'write_tensors']
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, truncated, or of another architecture."""
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder, and rename it to `path` once the block has succeeded."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors and text to one safetensors file; a kill or a full disk leaves the previous file whole."""
+    with atomic_path(path) as temporary:
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        safetensors.torch.save_file(contiguous, temporary, metadata=dict(metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read what `write_tensors` wrote; raise `CheckpointError` if the file is missing or damaged."""
+    try:
+        with safe_open(path, framework='pt') as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})
+    except FileNotFoundError:
+        raise CheckpointError(f'There is no model file {path}.') from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f'{path} is damaged or truncated ({error}): copy or train it again.') from None
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON; a kill or a full disk leaves the previous file whole."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + '\n', encoding='utf-8')
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; raise `CheckpointError` if the file is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise CheckpointError(f'There is no model file {path}.') from None
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f'{path} is damaged or truncated ({error}): copy or train it again.') from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f'{path} does not describe a model.')
+    return content
