@@ -4,6 +4,20 @@ Importing this package is cheap: numpy alone. pymatgen, SMACT and ASE are import
 """
 
 from aiida_perovskite.chemistry.composition import ELEMENTS, Composition, CompositionError
+from aiida_perovskite.chemistry.factors import bartel_factor, describe, goldschmidt_factor, octahedral_factor
+from aiida_perovskite.chemistry.ions import (
+    RELEVANT_SHARE,
+    TOXIC_ELEMENTS,
+    Charges,
+    charge_assignments,
+    is_charge_balanced,
+    is_open_shell,
+    likely_charges,
+    shannon_radius,
+    starting_radius,
+    unpaired_electrons,
+)
+from aiida_perovskite.chemistry.prototype import prototype_atoms, prototype_structure
 from aiida_perovskite.chemistry.space import (
     HALIDE_C,
     HALIDE_METALS,
@@ -18,9 +32,25 @@ __all__ = [
     "HALIDES",
     "HALIDE_C",
     "HALIDE_METALS",
+    "RELEVANT_SHARE",
+    "TOXIC_ELEMENTS",
+    "Charges",
     "Composition",
     "CompositionError",
+    "bartel_factor",
+    "charge_assignments",
+    "describe",
     "enumerate_space",
+    "goldschmidt_factor",
     "halide_space",
+    "is_charge_balanced",
+    "is_open_shell",
+    "likely_charges",
+    "octahedral_factor",
+    "prototype_atoms",
+    "prototype_structure",
+    "shannon_radius",
     "space_from_settings",
+    "starting_radius",
+    "unpaired_electrons",
 ]
