@@ -1,0 +1,90 @@
+"""Checkpoint of a trained model as one node."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiida.common.exceptions import ValidationError
+from aiida.orm import Data
+from aiida.orm.pydantic import OrmMetadataField
+
+if TYPE_CHECKING:
+    from aiida_perovskite.learning.gap_model import GapModel
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "model.json"
+
+# What a query can ask for, as the JSON file names it.
+QUERYABLE = ("architecture", "target", "seed", "n_members", "n_training", "data_sha256", "metrics", "versions")
+
+
+class ModelCheckpointData(Data):
+    """Weights (safetensors) and description (JSON) of a trained model; nothing in it is ever unpickled."""
+
+    class AttributesModel(Data.AttributesModel):
+        """What is queryable."""
+
+        architecture: str = OrmMetadataField(description="Name of the network")
+        target: str = OrmMetadataField(description="Column it was trained on")
+        seed: int = OrmMetadataField(description="Seed of the training")
+        n_members: int = OrmMetadataField(description="Networks in the ensemble")
+        n_training: int = OrmMetadataField(description="Compounds it was trained on")
+        data_sha256: str = OrmMetadataField(description="Digest of the training rows")
+        metrics: dict[str, Any] = OrmMetadataField(description="Errors in cross-validation")
+        versions: dict[str, str] = OrmMetadataField(description="Versions of the libraries that trained it")
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> ModelCheckpointData:
+        """Return an unstored node of the checkpoint in ``folder``.
+
+        Raises
+        ------
+        ValueError
+            If a file is missing or not a checkpoint of a gap model.
+        """
+        from aiida_perovskite.learning.gap_model import GapModel
+
+        for name in (WEIGHTS, DESCRIPTION):
+            if not (folder / name).is_file():
+                raise ValueError(f"{folder.name or folder} holds no {name}, so it is not a checkpoint")
+        GapModel.load(folder / WEIGHTS, folder / DESCRIPTION)
+        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        node = cls()
+        for name in (WEIGHTS, DESCRIPTION):
+            node.base.repository.put_object_from_file(folder / name, name)
+        node.base.attributes.set_many({key: content[key] for key in QUERYABLE})
+        return node
+
+    def load_model(self) -> GapModel:
+        """Return the model, ready to predict."""
+        from aiida_perovskite.learning.gap_model import GapModel
+
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            self.write_to(folder)
+            return GapModel.load(folder / WEIGHTS, folder / DESCRIPTION)
+
+    def write_to(self, folder: Path) -> None:
+        """Write both files of the checkpoint into ``folder``."""
+        for name in (WEIGHTS, DESCRIPTION):
+            (folder / name).write_bytes(self.base.repository.get_object_content(name, "rb"))
+
+    @property
+    def checkpoint(self) -> dict[str, Any]:
+        """The description: architecture, settings, seed, split, data digest, versions, metrics."""
+        content: dict[str, Any] = json.loads(self.base.repository.get_object_content(DESCRIPTION, "r"))
+        return content
+
+    def _validate(self) -> bool:
+        """Refuse a node without its files or whose attributes are not those of its description."""
+        super()._validate()
+        names = set(self.base.repository.list_object_names())
+        if not {WEIGHTS, DESCRIPTION} <= names:
+            raise ValidationError(f"a checkpoint holds {WEIGHTS} and {DESCRIPTION}: make it with `from_folder`")
+        content = self.checkpoint
+        if any(self.base.attributes.get(key, None) != content.get(key) for key in QUERYABLE):
+            raise ValidationError("the attributes of the checkpoint are not those of its description")
+        return True

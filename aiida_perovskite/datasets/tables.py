@@ -1,0 +1,109 @@
+"""Reading and checking tables of compositions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 5  # rows that a message names before it counts the rest
+
+
+class DatasetError(ValueError):
+    """A table or dataset that cannot be used; the message says why and what to do."""
+
+
+def load_table(path: Path, target: str | None) -> pd.DataFrame:
+    """Read a user's own table (CSV or Parquet) and check it.
+
+    Parameters
+    ----------
+    path
+        File with a column ``formula``.
+    target
+        Column of numbers that must be there and complete; None if only the formulas matter.
+
+    Returns
+    -------
+    DataFrame
+        With canonical ``formula`` and the sites ``a`` to ``d``.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read or its content will not do.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be read as {path.suffix or 'CSV'}: {error}") from error
+    return canonical(frame, required=[target] if target else [])
+
+
+def canonical(frame: pd.DataFrame, required: Iterable[str] = ()) -> pd.DataFrame:
+    """Return the table with canonical ``formula`` and sites ``a`` to ``d`` in front, checked by `validate_table`."""
+    from aiida_perovskite.chemistry import Composition
+
+    validate_table(frame, list(required))
+    compositions = [Composition.parse(formula) for formula in frame["formula"]]
+    sites: dict[str, Any] = {"formula": [composition.formula for composition in compositions]}
+    sites |= {site: [getattr(composition, site) for composition in compositions] for site in "abcd"}
+    rest = frame.drop(columns=[name for name in sites if name in frame.columns]).reset_index(drop=True)
+    return rest.assign(**sites)[[*sites, *rest.columns]]
+
+
+def validate_table(frame: pd.DataFrame, required: Sequence[str]) -> None:
+    """Check that a table has the columns it needs, complete, and each compound once.
+
+    Parameters
+    ----------
+    frame
+        Table with a column ``formula``.
+    required
+        Columns that must hold a finite number in each row.
+
+    Raises
+    ------
+    DatasetError
+        Naming the columns that are missing, or the rows (as a text editor counts them, the header being row 1) with a
+        formula that is not ABC2D6, without a finite number, or with a compound that came before.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from aiida_perovskite.chemistry import Composition, CompositionError
+
+    missing = [column for column in ["formula", *required] if column not in frame.columns]
+    if missing:
+        raise DatasetError(f"the table has no column {', '.join(missing)}; its columns are {', '.join(frame.columns)}")
+    if frame.empty:
+        raise DatasetError("the table has no rows")
+    bad, first, repeated = [], {}, []
+    for row, text in enumerate(frame["formula"], start=2):
+        try:
+            formula = Composition.parse(str(text)).formula
+        except CompositionError as error:
+            bad.append(f"row {row}: {error}")
+            continue
+        if formula in first:
+            repeated.append(f"{formula} in rows {first[formula]} and {row}")
+        first.setdefault(formula, row)
+    if bad:
+        raise DatasetError(f"formulas that are not ABC2D6: {_listing(bad)}")
+    for column in required:
+        values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float)
+        gaps = [f"row {row + 2} ({frame['formula'].iloc[row]})" for row in np.flatnonzero(~np.isfinite(values))]
+        if gaps:
+            raise DatasetError(f"column {column} has no number in {_listing(gaps)}")
+    if repeated:
+        raise DatasetError(f"compounds that occur twice (A and B are interchangeable): {_listing(repeated)}")
+
+
+def _listing(items: list[str]) -> str:
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return "; ".join(items[:SHOWN]) + more
