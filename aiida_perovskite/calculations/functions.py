@@ -40,7 +40,7 @@ def train_band_gap_model(dataset: CompositionTableData, target: Str, settings: D
     import tempfile
     from pathlib import Path
 
-    from aiida_perovskite.learning.cnn import TrainingSettings
+    from aiida_perovskite.learning.settings import TrainingSettings
     from aiida_perovskite.learning.gap_model import GapModel
 
     frame = dataset.to_frame()
@@ -131,7 +131,7 @@ def write_gap_input(structure: StructureData, magnetic_moments: List, parameters
 @calcfunction  # type: ignore[untyped-decorator]
 def write_training_settings(settings: Dict) -> SinglefileData:
     """Write the settings file of a training job, refusing settings that do not exist."""
-    from aiida_perovskite.learning.cnn import TrainingSettings
+    from aiida_perovskite.learning.settings import TrainingSettings
 
     return _json_file(TrainingSettings.from_dict(settings.get_dict()).to_dict(), filename="settings.json")
 

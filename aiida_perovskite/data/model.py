@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 
-# What a query can ask for, as the JSON file names it.
-QUERYABLE = ("architecture", "target", "seed", "n_members", "n_training", "data_sha256", "metrics", "versions")
+
+def queryable(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what a query can ask for, from the description of a checkpoint."""
+    names = ("architecture", "target", "seed", "data_sha256", "metrics", "versions")
+    counts = {"n_members": len(content["scales"]), "n_training": len(content["split"])}
+    return {**{name: content[name] for name in names}, **counts}
+
 
 
 class ModelCheckpointData(Data):
@@ -55,7 +60,7 @@ class ModelCheckpointData(Data):
         node = cls()
         for name in (WEIGHTS, DESCRIPTION):
             node.base.repository.put_object_from_file(folder / name, name)
-        node.base.attributes.set_many({key: content[key] for key in QUERYABLE})
+        node.base.attributes.set_many(queryable(content))
         return node
 
     def load_model(self) -> GapModel:
@@ -84,7 +89,6 @@ class ModelCheckpointData(Data):
         names = set(self.base.repository.list_object_names())
         if not {WEIGHTS, DESCRIPTION} <= names:
             raise ValidationError(f"a checkpoint holds {WEIGHTS} and {DESCRIPTION}: make it with `from_folder`")
-        content = self.checkpoint
-        if any(self.base.attributes.get(key, None) != content.get(key) for key in QUERYABLE):
+        if self.base.attributes.all != queryable(self.checkpoint):
             raise ValidationError("the attributes of the checkpoint are not those of its description")
         return True

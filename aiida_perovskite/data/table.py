@@ -33,7 +33,7 @@ UNITS = {
 class CompositionTableData(SinglefileData):
     """A table with one row per composition, as Parquet: thousands of compounds are one node.
 
-    The columns and their units are attributes, so that tables can be found by what they hold. As a single file it goes
+    What belongs to such tables, a learning curve or the losses of a training, is kept in the same way. The columns and their units are attributes, so that tables can be found by what they hold. As a single file it goes
     into a job as it is.
     """
 
@@ -55,13 +55,11 @@ class CompositionTableData(SinglefileData):
         Raises
         ------
         ValueError
-            If there is no column ``formula``, or two columns share a name.
+            If two columns share a name.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if "formula" not in frame.columns:
-            raise ValueError(f"table {name!r} has no column `formula`; its columns are {', '.join(frame.columns)}")
         if frame.columns.has_duplicates:
             raise ValueError(f"table {name!r} has two columns of the same name")
         # Without metadata: pandas would write its version, and equal tables would differ.

@@ -12,7 +12,7 @@ import pytest
 EMULATOR = Path(__file__).parent / "emulator.py"
 
 # Small enough to train in seconds; the architecture is the real one.
-TINY_TRAINING = {"epochs": 2, "members": 2, "folds": 2}
+TINY_TRAINING = {"epochs": 2, "members": 2, "folds": 3, "fold_members": 2}
 
 
 @pytest.fixture
