@@ -16,9 +16,19 @@ _LAZY = {
     'PeriodicTableCNN': 'cnn',
     'TrainingSettings': 'settings',
     'SettingsError': 'settings',
+    'TrainingDataError': 'gap_model',
 }
 
-__all__ = ['CheckpointError', 'EncodingError', 'GapModel', 'PeriodicTableCNN', 'SettingsError', 'TrainingSettings', 'encode']
+__all__ = [
+    'CheckpointError',
+    'EncodingError',
+    'GapModel',
+    'PeriodicTableCNN',
+    'SettingsError',
+    'TrainingDataError',
+    'TrainingSettings',
+    'encode',
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -21,8 +21,8 @@ Floats = NDArray[np.float64]
 
 def site_one_hots(grids: NDArray[np.float32]) -> Floats:
     """Flatten encodings (N, 3, 5, 17) to site one-hots (N, features); columns that are empty everywhere are dropped."""
-    flat = (grids != 0).reshape(len(grids), -1)
-    return flat[:, flat.any(axis=0)].astype(np.float64)
+    flat: Floats = (grids != 0).reshape(len(grids), -1).astype(np.float64)
+    return flat[:, flat.any(axis=0)]
 
 
 def _mean(seed: int) -> Any:
@@ -41,7 +41,9 @@ def _ridge(seed: int) -> Any:
 def _gradient_boosting(seed: int) -> Any:
     from sklearn.ensemble import GradientBoostingRegressor
 
-    return GradientBoostingRegressor(n_estimators=500, max_depth=4, learning_rate=0.05, subsample=0.7, random_state=seed)
+    return GradientBoostingRegressor(
+        n_estimators=500, max_depth=4, learning_rate=0.05, subsample=0.7, random_state=seed
+    )
 
 
 def _extremely_randomised_trees(seed: int) -> Any:

@@ -6,8 +6,8 @@ method is crepes' normalised conformal regressor (H. Bostrom, PMLR 179, 24, 2022
 Intell. Res. 40, 815, 2011); probabilities come from the conformal predictive system of the same errors (V. Vovk et al.,
 Mach. Learn. 108, 445, 2019).
 
-The final ensemble is trained on all rows, the calibrating ones on a fold less, so intervals are, if anything, a little too
-wide. The guarantee holds for compounds drawn like the training rows, not for elements the training never saw.
+The final ensemble is trained on all rows, the calibrating ones on a fold less, so intervals are, if anything, a little
+too wide. The guarantee holds for compounds drawn like the training rows, not for elements the training never saw.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read what `write_tensors` wrote; raise `CheckpointError` if the file is missing or damaged."""
     try:
         with safe_open(path, framework='pt') as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})
+            return {name: file.get_tensor(name) for name in sorted(file.keys())}, dict(file.metadata() or {})
     except FileNotFoundError:
         raise CheckpointError(f'There is no model file {path}.') from None
     except (SafetensorError, OSError) as error:

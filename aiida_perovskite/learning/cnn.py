@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -46,8 +47,10 @@ class PeriodicTableCNN(nn.Module):
         super().__init__()
         self.dropout = dropout
         inputs = (GRID_SHAPE[0], *[_CHANNELS] * (len(_KERNELS) - 1))
-        self.convolutions = nn.ModuleList(nn.Conv2d(size, _CHANNELS, kernel) for size, kernel in zip(inputs, _KERNELS))
-        self.dense = nn.ModuleList(nn.Linear(size, out) for size, out in zip(_DENSE, _DENSE[1:]))
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(size, _CHANNELS, kernel) for size, kernel in zip(inputs, _KERNELS, strict=True)
+        )
+        self.dense = nn.ModuleList(nn.Linear(size, out) for size, out in pairwise(_DENSE))
         self.norms = nn.ModuleList(nn.LayerNorm(size) for size in _DENSE[1:-1])
 
     def forward(self, grid: Tensor) -> Tensor:
@@ -56,7 +59,7 @@ class PeriodicTableCNN(nn.Module):
         for convolution in self.convolutions:
             hidden = self._drop(functional.leaky_relu(convolution(hidden), NEGATIVE_SLOPE))
         hidden = hidden.flatten(1)
-        for dense, norm in zip(self.dense[:-1], self.norms):
+        for dense, norm in zip(self.dense[:-1], self.norms, strict=True):
             hidden = self._drop(functional.leaky_relu(norm(dense(hidden)), NEGATIVE_SLOPE))
         return torch.squeeze(self.dense[-1](hidden), 1)
 

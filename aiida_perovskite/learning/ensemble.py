@@ -2,9 +2,9 @@
 
 The pictures of a space have most of their patches in common: a 2x2 window of the periodic table holds at most a few
 elements, and a convolution gives every window with the same content the same activations, wherever it lies. So each
-layer is computed once per distinct window of the whole space (`shared_patches`), which is exact and saves nine tenths of
-the work. Matrix products always have the same shape (`_BLOCK` rows), so that a compound's prediction does not depend, to
-the last bit, on what else is predicted beside it.
+convolution is computed once per distinct window of the whole space (`shared_patches`), which is exact: for the 7,056
+halides 1,062 windows instead of 84,672 in the last one. Matrix products always have the same shape (`_BLOCK` rows), so
+that a compound's prediction does not depend, to the last bit, on what else is predicted beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -88,7 +89,7 @@ class Ensemble:
         with worker_threads(threads) as pool:
             for start in range(0, len(grids), _CHUNK):
                 patches = shared_patches(grids[start : start + _CHUNK])
-                outputs.append(np.stack(list(pool.map(lambda member: _predict_member(member, patches), self.members))))
+                outputs.append(np.stack(list(pool.map(partial(_predict_member, patches=patches), self.members))))
         return np.concatenate(outputs, axis=1)
 
 
@@ -120,7 +121,7 @@ def shared_patches(grids: NDArray[np.float32]) -> _Patches:
 
 
 def _cells(grids: NDArray[np.float32]) -> tuple[Ids, NDArray[np.float32]]:
-    """Number the distinct contents of the grid's cells: ids (N, 5, 17), and each content's three channels."""
+    """Return a number per cell and distinct content, shape (N, 5, 17), and the three channels of each content."""
     numbers = np.zeros(grids.shape, dtype=np.int64)
     filled = grids != 0
     numbers[filled] = 1 + np.unique(grids[filled], return_inverse=True)[1]
@@ -131,7 +132,7 @@ def _cells(grids: NDArray[np.float32]) -> tuple[Ids, NDArray[np.float32]]:
 
 
 def _join(first: Ids, second: Ids) -> Ids:
-    """Number the distinct pairs of two arrays of numbers."""
+    """Return a number per distinct pair of the entries of two arrays."""
     keys = first * (int(second.max()) + 1) + second
     return pd.factorize(keys.ravel())[0].astype(np.int64).reshape(keys.shape)
 
@@ -145,7 +146,7 @@ def _predict_member(member: Member, patches: _Patches) -> NDArray[np.float64]:
             rows = table if index == 0 else table[patches.sources[index - 1]].flatten(1)
             table = functional.leaky_relu(_affine(rows, matrix, cast(Tensor, convolution.bias)), NEGATIVE_SLOPE)
         hidden = table[patches.last].transpose(1, 2).flatten(1)
-        for dense, norm in zip(net.dense[:-1], net.norms):
+        for dense, norm in zip(net.dense[:-1], net.norms, strict=True):
             rows = _affine(hidden, cast(Tensor, dense.weight), cast(Tensor, dense.bias))
             hidden = functional.leaky_relu(norm(rows), NEGATIVE_SLOPE)
         last = net.dense[-1]

@@ -46,8 +46,8 @@ class GapModel:
     """An ensemble of `PeriodicTableCNN` trained on one target, with intervals calibrated by cross-validation.
 
     Make one with `GapModel.train` or `GapModel.load`. The final networks are trained on all rows; beside them, networks
-    are trained on all but one fold, for each fold, with the same settings. Only these held-out predictions enter errors,
-    coverage and calibration, so no row vouches for itself, and no training row is given up for calibration.
+    are trained on all but one fold, for each fold, with the same settings. Only these held-out predictions enter
+    errors, coverage and calibration, so no row vouches for itself, and no training row is given up for calibration.
 
     Attributes
     ----------
@@ -58,8 +58,8 @@ class GapModel:
     ensemble
         The final networks.
     cross_validation
-        One row per training compound: formula, target_ev, gap_ev, std_ev, lower_ev, upper_ev (confidence 0.9, calibrated
-        on the other folds), fold. All predictions were made by networks that did not see the row.
+        One row per training compound: formula, target_ev, gap_ev, std_ev, lower_ev, upper_ev (confidence 0.9,
+        calibrated on the other folds), fold. All predictions were made by networks that did not see the row.
     history
         One row per report and network: task, member, epoch, learning_rate, training_loss, held_out_mae_ev.
     learning_curve
@@ -190,8 +190,8 @@ class GapModel:
         Returns
         -------
         pandas.DataFrame
-            formula (canonical), gap_ev (ensemble mean, not below 0), std_ev (spread of the ensemble), lower_ev, upper_ev,
-            probability_in_window, in_domain (training saw each element on its site, A and B being one site).
+            formula (canonical), gap_ev (ensemble mean, not below 0), std_ev (spread of the ensemble), lower_ev,
+            upper_ev, probability_in_window, in_domain (training saw each element on its site, A and B being one site).
         """
         if not 0 < confidence < 1:
             raise ValueError(f'The confidence {confidence} must lie between 0 and 1, e.g. 0.9.')
@@ -241,7 +241,7 @@ class GapModel:
                 'scales': [[member.offset_ev, member.scale_ev] for member in self.ensemble.members],
                 'seen_elements': self.seen,
                 'data_sha256': self.data_sha256,
-                'split': dict(zip(self.cross_validation['formula'], map(int, self.cross_validation['fold']))),
+                'split': {formula: int(fold) for formula, fold in self.cross_validation[['formula', 'fold']].to_numpy()},
                 'cross_validation': _columns(self.cross_validation),
                 'history': _columns(self.history),
                 'learning_curve': _columns(self.learning_curve),
@@ -269,7 +269,7 @@ class GapModel:
             )
         tensors, metadata = read_tensors(Path(safetensors_path))
         if not metadata.get('weights_sha256') == content.get('weights_sha256') == _tensor_hash(tensors):
-            raise CheckpointError(f'{safetensors_path} and {json_path} do not belong to the same model, or were changed.')
+            raise CheckpointError(f'{safetensors_path} and {json_path} are not of the same model, or were changed.')
         try:
             return cls._from_content(content, tensors)
         except (KeyError, TypeError, RuntimeError, SettingsError) as error:
@@ -313,7 +313,7 @@ def _canonical_rows(formulas: Iterable[str], targets_ev: Iterable[float]) -> tup
     targets = np.array(list(targets_ev), dtype=np.float64)
     if len(names) != len(targets):
         raise TrainingDataError(f'There are {len(names)} formulas, but {len(targets)} targets.')
-    if broken := [name for name, value in zip(names, targets) if not math.isfinite(value)]:
+    if broken := [name for name, value in zip(names, targets, strict=True) if not math.isfinite(value)]:
         raise TrainingDataError(f'{len(broken)} targets are not numbers: {_some(broken)}.')
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise TrainingDataError(f'{len(doubled)} compounds are listed more than once: {_some(doubled)}.')
@@ -419,7 +419,7 @@ def _seen_elements(formulas: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _data_hash(formulas: Sequence[str], targets: Floats, target: str) -> str:
-    lines = [target, *(f'{name},{value!r}' for name, value in zip(formulas, targets.tolist()))]
+    lines = [target, *(f'{name},{value!r}' for name, value in zip(formulas, targets.tolist(), strict=True))]
     return hashlib.sha256('\n'.join(lines).encode()).hexdigest()
 
 
@@ -432,7 +432,7 @@ def _tensor_hash(tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
-    """A frame as plain lists; JSON has no nan, so that is None there."""
+    """Return a frame as plain lists; JSON has no nan, so that is None there."""
     plain = {str(name): column.tolist() for name, column in frame.items()}
     return {
         name: [None if isinstance(value, float) and math.isnan(value) else value for value in values]

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -30,7 +31,7 @@ class ConvolutionBlock(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor, mask: Tensor | None) -> Tensor:
-        """Inputs (H, W, N, C), weight (h, w, C, K), bias (K), mask (H-h+1, W-w+1, N, K): the mask's shape comes out."""
+        """Map inputs (H, W, N, C) with weight (h, w, C, K) and bias (K) to (H-h+1, W-w+1, N, K), the mask's shape."""
         height, width, samples, _ = inputs.shape
         out_height, out_width = height - weight.shape[0] + 1, width - weight.shape[1] + 1
         output = bias.expand(out_height, out_width * samples, weight.shape[3]).contiguous()
@@ -48,13 +49,15 @@ class ConvolutionBlock(torch.autograd.Function):
         """Chain the gradient of the output back to inputs, weight and bias."""
         inputs, weight, mask, output = ctx.saved_tensors
         gradient = gradients[0] if mask is None else gradients[0] * mask
-        # A dropped activation is 0 and so has no sign, but its gradient is 0 already.
-        gradient = torch.where(output < 0, NEGATIVE_SLOPE * gradient, gradient)
+        # The output has the sign of its argument, except where dropout made it 0; there the gradient is 0 already.
+        gradient = torch.ops.aten.leaky_relu_backward(gradient, output, NEGATIVE_SLOPE, True)
         out_height, out_width, samples, channels = gradient.shape
         gradient = gradient.view(out_height, out_width * samples, channels)
         weight_gradient = torch.zeros_like(weight)
         for (row, source, _), (_, _, tap) in zip(
-            _taps(inputs, weight, out_height, out_width), _taps(inputs, weight_gradient, out_height, out_width)
+            _taps(inputs, weight, out_height, out_width),
+            _taps(inputs, weight_gradient, out_height, out_width),
+            strict=True,
         ):
             tap.addmm_(source.t(), gradient[row])
         input_gradient = None
@@ -66,7 +69,7 @@ class ConvolutionBlock(torch.autograd.Function):
 
 
 def _taps(inputs: Tensor, weight: Tensor, out_height: int, out_width: int) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Yield each output row with the (positions x samples, C) view of the input that a tap of the kernel sees, and the tap."""
+    """Yield each output row, the (positions x samples, C) view of the input under a tap of the kernel, and the tap."""
     channels = inputs.shape[3]
     for row in range(out_height):
         for down in range(weight.shape[0]):
@@ -76,7 +79,7 @@ def _taps(inputs: Tensor, weight: Tensor, out_height: int, out_width: int) -> It
 
 def grid_columns(grids: Tensor) -> Tensor:
     """Rearrange encodings (N, 3, 5, 17) into the 2x2 patches that the first convolution sees, shape (4, 16, N, 12)."""
-    patches = functional.unfold(grids, (2, 2)).unflatten(2, (4, 16))
+    patches: Tensor = functional.unfold(grids, (2, 2)).view(len(grids), -1, 4, 16)
     return patches.permute(2, 3, 0, 1).contiguous()
 
 
@@ -85,12 +88,13 @@ def dropout_masks(random: np.random.Generator, dropout: float, samples: int) -> 
     threshold = round(256 * (1 - dropout))
     if threshold == 256:
         return None
-    shapes = [(4, 16, samples, 100), (3, 15, samples, 100), (2, 14, samples, 100), (1, 13, samples, 100)]
-    sizes = [*map(int, map(np.prod, [*shapes, (1, 12, samples, 100)])), *[200 * samples] * 3]
+    grids = ((4, 16), (3, 15), (2, 14), (1, 13), (1, 12))
+    shapes = [*((*grid, samples, 100) for grid in grids), *[(samples, 200)] * 3]
+    sizes = [math.prod(shape) for shape in shapes]
     words = random.integers(0, 2**64, size=-(-sum(sizes) // 8), dtype=np.uint64)
-    kept = torch.from_numpy(words.view(np.uint8))[: sum(sizes)] < threshold
+    kept = torch.from_numpy(words.view(np.uint8)[: sum(sizes)] < threshold)
     masks = torch.split(kept.to(torch.float32).mul_(256 / threshold), sizes)
-    return [mask.view(shape) for mask, shape in zip(masks, [*shapes, (1, 12, samples, 100), *[(samples, 200)] * 3])]
+    return [mask.view(shape) for mask, shape in zip(masks, shapes, strict=True)]
 
 
 def training_forward(net: PeriodicTableCNN, columns: Tensor, masks: list[Tensor] | None) -> Tensor:
@@ -100,9 +104,9 @@ def training_forward(net: PeriodicTableCNN, columns: Tensor, masks: list[Tensor]
     for index, convolution in enumerate(net.convolutions):
         weight = cast(Tensor, convolution.weight)
         weight = weight.flatten(1).t()[None, None] if index == 0 else weight.permute(2, 3, 1, 0).contiguous()
-        hidden = cast(Tensor, ConvolutionBlock.apply(hidden, weight, convolution.bias, layers[index]))
+        hidden = ConvolutionBlock.apply(hidden, weight, convolution.bias, layers[index])  # type: ignore[no-untyped-call]
     hidden = hidden.permute(2, 3, 0, 1).flatten(1)
-    for dense, norm, mask in zip(net.dense[:-1], net.norms, layers[5:]):
+    for dense, norm, mask in zip(net.dense[:-1], net.norms, layers[5:], strict=True):
         hidden = functional.leaky_relu(norm(dense(hidden)), NEGATIVE_SLOPE)
         hidden = hidden if mask is None else hidden * mask
     return torch.squeeze(net.dense[-1](hidden), 1)

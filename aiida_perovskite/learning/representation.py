@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from aiida_perovskite.chemistry import Composition
 
-__all__ = ['CHANNEL_C', 'CHANNEL_AB', 'CHANNEL_D', 'GRID_SHAPE', 'PLACES', 'EncodingError', 'as_compositions', 'encode']
+__all__ = ['CHANNEL_AB', 'CHANNEL_C', 'CHANNEL_D', 'GRID_SHAPE', 'PLACES', 'EncodingError', 'as_compositions', 'encode']
 
 _PERIODS = (
     'Li Be .  .  .  .  .  .  .  .  .  .  B  C  N  O  F',
@@ -84,8 +84,8 @@ def encode(compositions: Iterable[Composition | str]) -> NDArray[np.float32]:
                 row, column = PLACES[symbol]
             except KeyError:
                 raise EncodingError(
-                    f'{symbol} in {composition.pretty} has no place in the periodic-table representation: use elements of '
-                    'periods 2-6 and groups 1-17 (no hydrogen, noble gases, lanthanides or actinides).'
+                    f'{symbol} in {composition.pretty} has no place in the periodic-table representation: use '
+                    'elements of periods 2-6 and groups 1-17 (no hydrogen, noble gases, lanthanides or actinides).'
                 ) from None
             grid[index, channel, row, column] = coefficient
     return grid

@@ -70,7 +70,8 @@ class TrainingSettings:
         }
         for name, valid in checks.items():
             if not valid:
-                raise SettingsError(f'Training setting {name} = {getattr(self, name)!r} is out of its range ({_RANGES[name]}).')
+                value = getattr(self, name)
+                raise SettingsError(f'Training setting {name} = {value!r} is out of its range ({_RANGES[name]}).')
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingSettings:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,11 @@ __all__ = ['STATE_FILE', 'Progress', 'Task', 'TrainingData', 'TrainingResult', '
 
 STATE_FILE = 'training_state.safetensors'
 _REPORTS = 50
-_LOSSES = {'mse': functional.mse_loss, 'mae': functional.l1_loss, 'huber': functional.huber_loss}
+_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    'mse': functional.mse_loss,
+    'mae': functional.l1_loss,
+    'huber': functional.huber_loss,
+}
 
 Progress = Callable[[str], None]
 Rows = NDArray[np.int64]
@@ -64,6 +68,7 @@ class Task:
 
     @property
     def key(self) -> str:
+        """Name and number in one word."""
         return f'{self.name}.{self.member}'
 
 
@@ -124,7 +129,7 @@ def train_members(
     with _reproducible(), worker_threads(threads) as pool:
         while epoch < settings.epochs:
             stop = min(epoch + stride, settings.epochs)
-            rows = list(pool.map(lambda run: run.advance(columns, epoch, stop), runs))
+            rows = list(pool.map(methodcaller('advance', columns, epoch, stop), runs))
             epoch, history = stop, history + rows
             if state is not None:
                 state.save(runs, epoch, history)
@@ -179,12 +184,12 @@ class _Run:
             index = torch.from_numpy(batch)
             loss = loss_of(training_forward(self.net, columns[:, :, index], masks), self.targets[index])
             self.optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
             total += float(loss.detach()) * len(batch)
         if epoch >= self._first_averaged:
             share = 1 / (epoch - self._first_averaged + 1)
-            for mean, parameter in zip(self.average, self.net.parameters()):
+            for mean, parameter in zip(self.average, self.net.parameters(), strict=True):
                 mean.lerp_(parameter.detach(), share)
         return total / len(rows)
 
@@ -209,14 +214,14 @@ class _Run:
         """Return the trained network, with averaged weights if the settings ask for them."""
         if self.settings.averaged_fraction > 0:
             with torch.no_grad():
-                for mean, parameter in zip(self.average, self.net.parameters()):
+                for mean, parameter in zip(self.average, self.net.parameters(), strict=True):
                     parameter.copy_(mean)
         return Member(self.net.eval().requires_grad_(False), self.offset_ev, self.scale_ev)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that training changes, by name, except the random numbers; the tensors are shared, not copied."""
-        tensors = {}
-        for (name, parameter), mean in zip(self.net.named_parameters(), self.average):
+        tensors: dict[str, Tensor] = {}
+        for (name, parameter), mean in zip(self.net.named_parameters(), self.average, strict=True):
             moments = self.optimiser.state[parameter]
             tensors |= {f'{self.task.key}/{name}/weight': parameter.detach(), f'{self.task.key}/{name}/average': mean}
             tensors |= {f'{self.task.key}/{name}/{moment}': tensor for moment, tensor in moments.items()}
@@ -289,7 +294,7 @@ def _fingerprint(
     digest = hashlib.sha256(json.dumps([settings.to_dict(), torch.__version__, np.__version__]).encode())
     for array in (data.grids, data.targets_ev):
         digest.update(array.tobytes())
-    for task, run in zip(tasks, runs):
+    for task, run in zip(tasks, runs, strict=True):
         digest.update(f'{task.key} {task.rows.tolist()} {task.held_out.tolist()}'.encode())
         for parameter in run.net.parameters():
             digest.update(parameter.detach().numpy().tobytes())
