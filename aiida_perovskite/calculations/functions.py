@@ -141,15 +141,14 @@ def judge_candidate(gap: Dict, window_ev: List) -> Dict:
     """Say whether the computed gap keeps the compound in the funnel, and why."""
     low, high = window_ev.get_list()
     value = gap["gap_hse06_soc_ev"]
+    window = f"{low:g}-{high:g} eV"
     if gap["pbe_gapless"]:
-        return Dict(
-            stage="gap",
-            passed=False,
-            reason="PBE has no gap: the hybrid gap starts from a metal and is not to be trusted",
-        )
-    if low <= value <= high:
-        return Dict(stage="gap", passed=True, reason=f"gap of {value:.2f} eV lies in {low:g}-{high:g} eV")
-    return Dict(stage="gap", passed=False, reason=f"gap of {value:.2f} eV lies outside {low:g}-{high:g} eV")
+        passed, reason = False, "PBE has no gap: the hybrid gap starts from a metal and is not to be trusted"
+    elif low <= value <= high:
+        passed, reason = True, f"gap of {value:.2f} eV lies in {window}"
+    else:
+        passed, reason = False, f"gap of {value:.2f} eV lies outside {window}"
+    return Dict({"stage": "gap", "passed": passed, "reason": reason})
 
 
 @calcfunction  # type: ignore[untyped-decorator]

@@ -19,7 +19,7 @@ from aiida.engine import (
     process_handler,
     while_,
 )
-from aiida.orm import AbstractCode, BandsData, CalcJobNode, Dict, List, SinglefileData, StructureData
+from aiida.orm import AbstractCode, BandsData, CalcJobNode, Data, Dict, List, SinglefileData, StructureData
 from aiida.plugins import WorkflowFactory
 from aiida_shell import ShellJob
 
@@ -84,6 +84,10 @@ class ScriptWorkChain(BaseRestartWorkChain):
     def write_input(self) -> SinglefileData:
         """Return the input file of the script."""
         raise NotImplementedError
+
+    def get_outputs(self, node: CalcJobNode) -> dict[str, Data]:
+        """Return the job's outputs: a ShellJob declares none, so the base class would find nothing to hand out."""
+        return {label: node.outputs[label] for label in node.outputs}
 
     @process_handler(priority=100, exit_codes=[ExitCode(NO_RESULTS)])
     def handle_lost_job(self, node: CalcJobNode) -> ProcessHandlerReport | None:

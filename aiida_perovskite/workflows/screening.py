@@ -223,7 +223,7 @@ class ScreeningWorkChain(WorkChain):
         """Submit the next candidate of the queue, or take the one that a repeated step finds already submitted."""
         formula = self.ctx.queue.pop(0)
         label = f"{CANDIDATE}{formula}"
-        node = self._called(label)
+        node = self._submitted(label)
         if node is None:
             steps = {step: dict(self.inputs[step]) for step in ("relax", "gap")}
             node = self.submit(
@@ -237,7 +237,7 @@ class ScreeningWorkChain(WorkChain):
             self.report(f"candidate {done} of {len(self.ctx.chosen)}: {formula}")
         self.to_context(**{label: node})
 
-    def _called(self, label: str) -> ProcessNode | None:
+    def _submitted(self, label: str) -> ProcessNode | None:
         for link in self.node.base.links.get_outgoing(link_label_filter=label):
             return link.node
         return None

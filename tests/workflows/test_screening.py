@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-# Two compounds per anion: emulated fluorides need a second try, iodides of Rb vanish like killed jobs.
-SPACE = {"ab_elements": ["Ag", "Bi", "In"], "c_elements": ["Cs", "Rb"], "d_elements": ["Br", "I", "F"]}
+# Two compounds per anion, with Cs and with Rb: emulated fluorides need a second try, iodides of Rb vanish like killed jobs.
+SPACE = {"ab_elements": ["Ag", "Bi"], "c_elements": ["Cs", "Rb"], "d_elements": ["Br", "I", "F"]}
 
 
 def inputs(model: Any, code: Any, *, d_elements: list[str], n_candidates: int = 99, concurrent: int = 2) -> Any:
@@ -39,11 +39,11 @@ def test_one_failed_candidate_does_not_sink_the_funnel(tiny_model: Any, emulator
     outputs, node = run_get_node(inputs(tiny_model, emulator_code, d_elements=["Br", "I", "F"]))
     assert node.is_finished_ok, node.exit_message
     results = outputs["results"].to_frame().set_index("formula")
-    assert len(results) == 18
-    lost = results.loc[["AgBiRb2I6", "AgInRb2I6", "BiInRb2I6"]]
-    assert not lost["passed"].any()
-    assert lost["reason"].str.contains("left no results; its last output: emulator: killed").all()
-    assert results["gap_hse06_soc_ev"].notna().sum() == 15
+    assert len(results) == 6
+    lost = results.loc["AgBiRb2I6"]
+    assert not lost["passed"]
+    assert "left no results; its last output: emulator: killed" in lost["reason"]
+    assert results["gap_hse06_soc_ev"].notna().sum() == 5
     judged = results["gap_hse06_soc_ev"].between(0.0, 99.0)
     assert (results["passed"] == judged).all()
 
