@@ -1,1 +1,1 @@
-
+"""Calcfunctions and jobs: thin adapters from nodes to plain functions and back."""

@@ -40,8 +40,8 @@ def train_band_gap_model(dataset: CompositionTableData, target: Str, settings: D
     import tempfile
     from pathlib import Path
 
-    from aiida_perovskite.learning.settings import TrainingSettings
     from aiida_perovskite.learning.gap_model import GapModel
+    from aiida_perovskite.learning.settings import TrainingSettings
 
     frame = dataset.to_frame()
     model = GapModel.train(
@@ -61,7 +61,9 @@ def train_band_gap_model(dataset: CompositionTableData, target: Str, settings: D
 
 
 @calcfunction  # type: ignore[untyped-decorator]
-def predict_band_gaps(model: ModelCheckpointData, space: CompositionTableData, parameters: Dict) -> CompositionTableData:
+def predict_band_gaps(
+    model: ModelCheckpointData, space: CompositionTableData, parameters: Dict
+) -> CompositionTableData:
     """Predict gap, interval and probability of lying in the window for every composition of ``space``.
 
     ``parameters`` holds ``window_ev`` (two numbers) and ``confidence`` (of the interval).
@@ -163,9 +165,7 @@ def collect_results(selection: CompositionTableData, failures: Dict, **candidate
     for label, verdict in sorted(candidates.items()):
         if label.startswith("verdict_"):
             formula = label.removeprefix("verdict_")
-            rows.append(
-                {"formula": formula, **_scalars(candidates[f"gap_{formula}"].get_dict()), **verdict.get_dict()}
-            )
+            rows.append({"formula": formula, **_scalars(candidates[f"gap_{formula}"].get_dict()), **verdict.get_dict()})
     rows += [{"formula": formula, "passed": False, "reason": why} for formula, why in sorted(failures.items())]
     computed: pd.DataFrame = pd.DataFrame(rows)
     predicted = selection.to_frame()[["formula", "gap_ev", "lower_ev", "upper_ev", "probability_in_window"]]

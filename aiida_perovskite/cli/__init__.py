@@ -12,9 +12,7 @@ from aiida.cmdline.params import options, types
 from aiida_perovskite import __version__
 
 
-@click.group(
-    "aiida-perovskite", cls=VerdiCommandGroup, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group("aiida-perovskite", cls=VerdiCommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @options.PROFILE(type=types.ProfileParamType(load_profile=True), expose_value=False)
 @click.version_option(__version__, package_name="aiida-perovskite")
 def cmd_root() -> None:

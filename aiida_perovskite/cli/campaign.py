@@ -8,7 +8,7 @@ import click
 from aiida.cmdline.utils import echo
 
 from aiida_perovskite.cli import cmd_root
-from aiida_perovskite.cli.campaigns import campaign_groups, latest_run, run_status, runs
+from aiida_perovskite.cli.campaigns import campaign_groups, latest_run, run_status, runs, state_of
 from aiida_perovskite.cli.common import JSON, clear_errors, echo_json
 from aiida_perovskite.cli.running import last_line, running_jobs
 
@@ -26,7 +26,7 @@ def cmd_list(as_json: bool) -> None:
     rows = []
     for group in campaign_groups():
         found = runs(group.label)
-        state = found[0].process_state.value if found else "no run"
+        state = state_of(found[0]) if found else "no run"
         rows.append({"campaign": group.label, "runs": len(found), "newest": state})
     if as_json:
         echo_json(rows)

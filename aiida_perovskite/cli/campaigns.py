@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aiida.orm import Group, WorkChainNode
+    from aiida.orm import Group, ProcessNode, WorkChainNode
 
 CAMPAIGN_EXTRA = "perovskite_campaign"  # marks the groups that are campaigns, whatever their label
 SCREENING = "aiida.workflows:perovskite.screening"
@@ -27,11 +27,10 @@ def campaign_group(name: str, *, create: bool = False) -> Group:
             group.base.extras.set(CAMPAIGN_EXTRA, True)
             group.description = "double-perovskite screening campaign"
         return group
-    group = next((g for g in campaign_groups() if g.label == name), None)
-    if group is None:
-        names = ", ".join(g.label for g in campaign_groups()) or "none"
-        raise ValueError(f"there is no campaign {name!r}; this profile holds: {names}")
-    return group
+    groups = {group.label: group for group in campaign_groups()}
+    if name not in groups:
+        raise ValueError(f"there is no campaign {name!r}; this profile holds: {', '.join(groups) or 'none'}")
+    return groups[name]
 
 
 def campaign_groups() -> list[Group]:
@@ -67,20 +66,27 @@ def latest_run(name: str) -> WorkChainNode:
     return found[0]
 
 
+def state_of(process: ProcessNode) -> str:
+    """Return the state of a process in one word."""
+    return process.process_state.value if process.process_state else "created"
+
+
 def run_status(run: WorkChainNode) -> dict[str, Any]:
     """Return state, funnel counts and the state of each candidate of a run."""
+    from aiida.orm import ProcessNode
+
     from aiida_perovskite.workflows.screening import CANDIDATE
 
     candidates = []
-    for link in run.base.links.get_outgoing():
-        if link.link_label.startswith(CANDIDATE):
+    for link in run.base.links.get_outgoing(node_class=ProcessNode):
+        if isinstance(link.node, ProcessNode) and link.link_label.startswith(CANDIDATE):
             node = link.node
             verdict = node.outputs.verdict["reason"] if "verdict" in node.outputs else None
             candidates.append(
                 {
                     "formula": link.link_label.removeprefix(CANDIDATE),
                     "pk": node.pk,
-                    "state": node.process_state.value,
+                    "state": state_of(node),
                     "exit_status": node.exit_status,
                     "message": verdict or node.exit_message,
                 }
@@ -88,7 +94,7 @@ def run_status(run: WorkChainNode) -> dict[str, Any]:
     return {
         "pk": run.pk,
         "uuid": run.uuid,
-        "state": run.process_state.value,
+        "state": state_of(run),
         "exit_status": run.exit_status,
         "message": run.exit_message,
         "started": run.ctime.isoformat(timespec="seconds"),

@@ -12,7 +12,9 @@ from aiida_perovskite.cli.common import JSON, clear_errors, echo_json, frame_rec
 
 @cmd_root.command("predict")
 @click.argument("formulas", nargs=-1, required=True, metavar="FORMULA...")
-@click.option("-m", "--model", "identifier", help="Identifier of a trained model; the newest of the profile if not given.")
+@click.option(
+    "-m", "--model", "identifier", help="Identifier of a trained model; the newest of the profile if not given."
+)
 @click.option(
     "--checkpoint",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

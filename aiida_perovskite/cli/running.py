@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 from aiida.cmdline.utils import echo
 
+from aiida_perovskite.cli.campaigns import state_of
+
 if TYPE_CHECKING:
     from aiida.orm import CalcJobNode, ProcessNode
 
@@ -32,13 +34,14 @@ def wait_for(node: ProcessNode, *, quiet: bool = False) -> None:
 
     Interrupting leaves the process running. A process that failed raises ValueError with its exit message.
     """
-    from aiida.orm import load_node
+    from aiida.orm import ProcessNode, load_node
 
     start, shown, told = time.monotonic(), 0, time.monotonic()
     try:
         while True:
             # A node caches what it read: a fresh one sees what the daemon did meanwhile.
             fresh = load_node(node.pk)
+            assert isinstance(fresh, ProcessNode)
             if not quiet:
                 shown = _print_reports(fresh, shown, start)
             if fresh.is_terminated:
@@ -55,7 +58,7 @@ def wait_for(node: ProcessNode, *, quiet: bool = False) -> None:
     if not quiet:
         _clear_status()
     if not fresh.is_finished_ok:
-        reason = fresh.exit_message or fresh.exception or f"it ended as {fresh.process_state.value}"
+        reason = fresh.exit_message or fresh.exception or f"it ended as {state_of(fresh)}"
         raise ValueError(f"process {node.pk} failed: {reason} (`verdi process report {node.pk}` says more)")
 
 

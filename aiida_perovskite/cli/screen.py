@@ -28,6 +28,7 @@ from aiida_perovskite.cli.running import require_daemon, wait_for
 
 if TYPE_CHECKING:
     from aiida.engine import ProcessBuilder
+    from aiida.orm import ProcessNode
 
 
 @cmd_root.command("screen")
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 @TARGET()
 @click.option("-m", "--model", "model", help="Identifier of a trained model: predict with it instead of training.")
 @click.option("--preset", help="Preset of the funnel: `default`, or `thesis` (no charge, tau or domain filter).")
-@click.option("-n", "--n-candidates", type=click.IntRange(min=0), help="How many of the best are computed.")
+@click.option("-N", "--n-candidates", type=click.IntRange(min=0), help="How many of the best are computed.")
 @click.option("--relax-protocol", help="Protocol of the geometry: fast, balanced, precise.")
 @click.option("--gap-protocol", help="Protocol of the band gap: fast, balanced, precise.")
 @click.option("--train-protocol", help="Protocol of the training.")
@@ -67,7 +68,7 @@ def cmd_screen(campaign: str, wait: bool, dry_run: bool, as_json: bool, **choice
 
     \b
       aiida-perovskite screen --dry-run
-      aiida-perovskite screen -c halides -n 10 --gap-protocol fast
+      aiida-perovskite screen -c halides -N 10 --gap-protocol fast
     """
     from aiida.engine import submit
 
@@ -76,18 +77,19 @@ def cmd_screen(campaign: str, wait: bool, dry_run: bool, as_json: bool, **choice
         echo_json(summary(campaign, builder))
         return
     require_daemon()
-    node = active_run(campaign)
-    if node is not None:
-        echo.echo_report(f"campaign {campaign!r} is running already as process {node.pk}: following it", err=as_json)
+    running = active_run(campaign)
+    if running is not None:
+        echo.echo_report(f"campaign {campaign!r} is running already as process {running.pk}: following it", err=as_json)
+        node: ProcessNode = running
     else:
-        builder.metadata.label = campaign
+        builder["metadata"]["label"] = campaign
         node = submit(builder)
         campaign_group(campaign, create=True).add_nodes(node)
     if not wait:
         _finish(as_json, {"pk": node.pk, "uuid": node.uuid}, f"campaign {campaign!r} runs as process {node.pk}")
         return
     wait_for(node, quiet=as_json)
-    records = [row for row in _results(node)]
+    records = _results(node)
     _finish(
         as_json,
         {"pk": node.pk, "uuid": node.uuid, "results": records},

@@ -123,7 +123,7 @@ def install_code(engine: str, computer: Computer, executable: Path) -> Installed
         )
     check_import(engine, computer, executable)
     try:
-        code: InstalledCode = load_code(f"{engine}@{computer.label}")
+        code = load_code(f"{engine}@{computer.label}")
     except NotExistent:
         return InstalledCode(
             label=engine,
@@ -132,9 +132,9 @@ def install_code(engine: str, computer: Computer, executable: Path) -> Installed
             default_calc_job_plugin="core.shell",
             description=f"Python interpreter that has {MODULE_OF[engine]}",
         ).store()
-    if Path(code.filepath_executable) != executable:
+    if not isinstance(code, InstalledCode) or Path(code.filepath_executable) != executable:
         raise ValueError(
-            f"code {code.full_label} exists with another interpreter, {code.filepath_executable}; "
+            f"code {code.full_label} exists with another interpreter; "
             f"relabel it (`verdi code relabel {code.full_label} NEW`) before setting up a new one"
         )
     return code
@@ -148,7 +148,9 @@ def check_import(engine: str, computer: Computer, executable: Path) -> None:
         status, _, stderr = transport.exec_command_wait(command)
     if status != 0:
         last = stderr.strip().splitlines()[-1] if stderr.strip() else f"exit status {status}"
-        raise ValueError(f"{executable} on {computer.label} cannot import {module} ({last}): engine not installed there")
+        raise ValueError(
+            f"{executable} on {computer.label} cannot import {module} ({last}): engine not installed there"
+        )
 
 
 def _create_profile(name: str) -> None:

@@ -14,7 +14,9 @@ from aiida_perovskite.cli.common import JSON, clear_errors, echo_json, frame_rec
 
 @cmd_root.command("space")
 @click.option("--preset", type=click.Choice(["halide"]), default="halide", show_default=True, help="A named space.")
-@click.option("--ab", "ab_elements", help="Elements of the A and B sites, comma-separated (with --c-site and --d-site).")
+@click.option(
+    "--ab", "ab_elements", help="Elements of the A and B sites, comma-separated (with --c-site and --d-site)."
+)
 @click.option("--c-site", "c_elements", help="Elements of the C site.")
 @click.option("--d-site", "d_elements", help="Elements of the D site.")
 @click.option("--charge-balanced", is_flag=True, help="Only compounds with neutral oxidation states.")

@@ -1,1 +1,1 @@
-
+"""Files that jobs leave -> nodes and exit codes."""

@@ -32,7 +32,10 @@ class EngineParser(Parser):
 
         names = self.retrieved.base.repository.list_object_names()
         if "results.json" not in names:
-            return ExitCode(NO_RESULTS, f"the script left no results; its last output: {last_output(kwargs['retrieved_temporary_folder'])}")
+            return ExitCode(
+                NO_RESULTS,
+                f"the script left no results; its last output: {last_output(kwargs['retrieved_temporary_folder'])}",
+            )
         arrays = self.retrieved.base.repository.get_object_content("arrays.npz", "rb") if "arrays.npz" in names else b""
         try:
             self.parse_results(self.retrieved.base.repository.get_object_content("results.json", "r"), arrays)

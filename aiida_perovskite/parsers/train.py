@@ -47,4 +47,3 @@ class TrainParser(Parser):
                 frame = pd.read_csv(io.BytesIO(repository.get_object_content(f"{name}.csv", "rb")))
                 self.out(name, CompositionTableData.from_frame(frame, name=name.replace("_", "-")))
         return None
-

@@ -56,9 +56,7 @@ class CandidateWorkChain(WorkChain):
             return self.exit_codes.ERROR_RELAX_FAILED.format(message=self.ctx.relax.exit_message)
         self.out("geometry", self.ctx.relax.outputs.results)
         moments = self.ctx.prototype["magnetic_moments"]
-        return ToContext(
-            gap=self._submit("gap", structure=self.ctx.relax.outputs.structure, magnetic_moments=moments)
-        )
+        return ToContext(gap=self._submit("gap", structure=self.ctx.relax.outputs.structure, magnetic_moments=moments))
 
     def judge(self) -> ExitCode | None:
         """Hand out the results and the verdict."""

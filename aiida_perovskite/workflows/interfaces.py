@@ -39,9 +39,10 @@ def workflow_of(engine: str, step: str) -> type[WorkChain]:
     from aiida.common.exceptions import EntryPointError
 
     try:
-        workflow: type[WorkChain] = WorkflowFactory(f"perovskite.{engine}.{step}")
+        workflow = WorkflowFactory(f"perovskite.{engine}.{step}")
     except EntryPointError as error:
         raise ValueError(f"no installed engine {engine!r} offers the step {step!r}") from error
+    assert isinstance(workflow, type)
     return workflow
 
 
@@ -60,11 +61,18 @@ class ScriptWorkChain(BaseRestartWorkChain):
         spec.input("structure", valid_type=StructureData, help="Where the step starts from.")
         spec.input("parameters", valid_type=Dict, help="Settings, as `load_protocol` gives them.")
         spec.input("code", valid_type=AbstractCode, help="The interpreter that has the engine installed.")
-        spec.input("options", valid_type=dict, non_db=True, required=False, help="Job options: resources, walltime, ...")
+        spec.input(
+            "options", valid_type=dict, non_db=True, required=False, help="Job options: resources, walltime, ..."
+        )
         spec.output("results", valid_type=Dict, help="Numbers of the step; units in the names.")
         spec.outline(
             cls.setup,
-            while_(cls.should_run_process)(cls.prepare_process, cls.run_process, cls.inspect_process),
+            # aiida types the steps of an outline as functions of any WorkChain
+            while_(cls.should_run_process)(  # type: ignore[arg-type]
+                cls.prepare_process,  # type: ignore[arg-type]
+                cls.run_process,  # type: ignore[arg-type]
+                cls.inspect_process,  # type: ignore[arg-type]
+            ),
             cls.results,
         )
         spec.exit_code(400, "ERROR_ENGINE", message="{message}")

@@ -52,7 +52,9 @@ class ScreeningWorkChain(WorkChain):
         spec.input("space", valid_type=Dict, help="The space: `{preset: halide}` or lists of elements.")
         spec.input("confidence", valid_type=Dict, help="`confidence` of the intervals and `window_ev` of the ranking.")
         spec.input("selection", valid_type=Dict, help="Rules of the funnel (SelectionSettings).")
-        spec.input_namespace("known", valid_type=CompositionTableData, required=False, help="Tables of known compounds.")
+        spec.input_namespace(
+            "known", valid_type=CompositionTableData, required=False, help="Tables of known compounds."
+        )
         spec.input("max_concurrent", valid_type=Int, help="Candidates in flight at the same time.")
         for step in ("relax", "gap"):
             spec.input(f"{step}.engine", valid_type=Str, help="Engine, e.g. `chgnet` or `gpaw`.")
@@ -62,7 +64,11 @@ class ScreeningWorkChain(WorkChain):
         spec.inputs.validator = validate_model_or_training
         spec.outline(
             cls.enumerate,
-            if_(cls.must_train)(cls.train, cls.inspect_training),
+            # aiida types the steps of an outline as functions of any WorkChain
+            if_(cls.must_train)(  # type: ignore[arg-type]
+                cls.train,  # type: ignore[arg-type]
+                cls.inspect_training,  # type: ignore[arg-type]
+            ),
             cls.predict,
             cls.select,
             cls.compute_candidates,
@@ -127,18 +133,14 @@ class ScreeningWorkChain(WorkChain):
             builder.known = {"dataset": dataset}
         builder.space = Dict({key: value for key, value in funnel["space"].items() if value is not None})
         builder.selection = Dict(funnel["selection"])
-        builder.confidence = Dict(
-            {"confidence": funnel["confidence"], "window_ev": funnel["selection"]["window_ev"]}
-        )
+        builder.confidence = Dict({"confidence": funnel["confidence"], "window_ev": funnel["selection"]["window_ev"]})
         builder.max_concurrent = Int(funnel["max_concurrent"])
         for step, engine in funnel["engines"].items():
             workflow_of(engine, step)
             port = builder[step]
             port["engine"] = Str(engine)
             port["code"] = codes[step]
-            port["parameters"] = Dict(
-                load_protocol(f"{engine}_{step}", protocols.get(step), overrides.get(step))
-            )
+            port["parameters"] = Dict(load_protocol(f"{engine}_{step}", protocols.get(step), overrides.get(step)))
             if options:
                 port["options"] = dict(options)
         for key, value in kwargs.items():
@@ -238,9 +240,8 @@ class ScreeningWorkChain(WorkChain):
         self.to_context(**{label: node})
 
     def _submitted(self, label: str) -> ProcessNode | None:
-        for link in self.node.base.links.get_outgoing(link_label_filter=label):
-            return link.node
-        return None
+        links = self.node.base.links.get_outgoing(node_class=ProcessNode, link_label_filter=label)
+        return next((link.node for link in links), None)  # type: ignore[return-value]
 
     def _on_awaitable_finished(self, awaitable: Any) -> None:
         """Keep the given number of candidates in flight.

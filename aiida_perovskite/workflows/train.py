@@ -25,13 +25,17 @@ class TrainModelWorkChain(WorkChain):
         spec.input("target", valid_type=Str, help="Name of the target column.")
         spec.input("settings", valid_type=Dict, help="Training settings, as the protocol `train` gives them.")
         spec.input("code", valid_type=AbstractCode, help="Python interpreter that has this package and torch.")
-        spec.input("options", valid_type=dict, non_db=True, required=False, help="Job options: resources, walltime, ...")
+        spec.input(
+            "options", valid_type=dict, non_db=True, required=False, help="Job options: resources, walltime, ..."
+        )
         spec.outline(cls.run_training, cls.results)
         spec.output("model", valid_type=ModelCheckpointData, help="The trained ensemble.")
         spec.output("metrics", valid_type=Dict, help="Errors, coverage and width of the intervals, baselines.")
         spec.output("cross_validation", valid_type=CompositionTableData, help="Out-of-fold predictions.")
         spec.output("history", valid_type=CompositionTableData, required=False, help="Losses by epoch.")
-        spec.output("learning_curve", valid_type=CompositionTableData, required=False, help="Error against training size.")
+        spec.output(
+            "learning_curve", valid_type=CompositionTableData, required=False, help="Error against training size."
+        )
         spec.exit_code(410, "ERROR_TRAINING_FAILED", message="training failed: {message}")
 
     def run_training(self) -> Any:

@@ -21,9 +21,8 @@ def main() -> int:
     if script == "gap.py" and {"Rb", "I"} <= set(symbols):
         print("emulator: killed")
         return 137
-    if script == "gap.py" and "F" in symbols:
-        if content["parameters"]["max_scf_steps"] < 300:
-            return fail("scf_not_converged", "the density did not converge in 150 steps")
+    if script == "gap.py" and "F" in symbols and content["parameters"]["max_scf_steps"] < 300:
+        return fail("scf_not_converged", "the density did not converge in 150 steps")
     results = {"status": "ok", "structure": structure}
     if script == "relax.py":
         results["properties"] = {

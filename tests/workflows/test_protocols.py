@@ -24,7 +24,7 @@ def test_overrides_reach_nested_settings_and_leave_the_rest() -> None:
 
 @pytest.mark.parametrize("overrides", [{"selction": {}}, {"selection": {"n_candidate": 3}}])
 def test_a_misspelt_override_is_an_error_that_names_it(overrides: dict[str, object]) -> None:
-    with pytest.raises(ProtocolError, match="selction|n_candidate'"):
+    with pytest.raises(ProtocolError, match=r"selction|n_candidate'"):
         load_protocol("screening", overrides=overrides)
 
 

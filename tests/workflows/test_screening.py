@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-# Two compounds per anion, with Cs and with Rb: emulated fluorides need a second try, iodides of Rb vanish like killed jobs.
+# With Cs and with Rb, per anion: emulated fluorides need a second try, iodides of Rb vanish like killed jobs.
 SPACE = {"ab_elements": ["Ag", "Bi"], "c_elements": ["Cs", "Rb"], "d_elements": ["Br", "I", "F"]}
 
 

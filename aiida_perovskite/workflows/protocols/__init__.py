@@ -29,9 +29,7 @@ def available_protocols(step: str) -> dict[str, str]:
     return {name: " ".join(content["description"].split()) for name, content in _read(step)["protocols"].items()}
 
 
-def load_protocol(
-    step: str, protocol: str | None = None, overrides: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def load_protocol(step: str, protocol: str | None = None, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the settings of one step.
 
     Parameters
@@ -52,7 +50,9 @@ def load_protocol(
     content = _read(step)
     name = protocol or content["default_protocol"]
     if name not in content["protocols"]:
-        raise ProtocolError(f"protocol {name!r} of {step} does not exist; choose from {', '.join(content['protocols'])}")
+        raise ProtocolError(
+            f"protocol {name!r} of {step} does not exist; choose from {', '.join(content['protocols'])}"
+        )
     changes = {key: value for key, value in content["protocols"][name].items() if key != "description"}
     settings = deepcopy(content["default_inputs"])
     _update(settings, changes, f"{step}.{name}")
