@@ -28,6 +28,9 @@ class SelectionSettings:
         Keep only compounds whose Bartel factor tau is defined and below this (4.18 for perovskites).
     in_domain
         Keep only compounds each of whose elements was seen in training on that site.
+    closed_shell
+        Keep only compounds whose ions are closed-shell in their likeliest charges. A model that saw an element as a
+        closed-shell ion (Cu+) knows nothing of its open-shell one (Cu2+).
     exclude_known
         Drop compounds that the given tables already hold.
     n_candidates
@@ -39,6 +42,7 @@ class SelectionSettings:
     charge_balanced: bool
     bartel_factor_max: float | None
     in_domain: bool
+    closed_shell: bool
     exclude_known: bool
     n_candidates: int
 
@@ -76,7 +80,7 @@ def select(
     ----------
     table
         One row per compound with ``formula``, ``a`` to ``d``, ``gap_ev``, ``probability_in_window``, ``in_domain``,
-        ``charge_balanced`` and ``bartel_factor``.
+        ``charge_balanced``, ``open_shell`` and ``bartel_factor``.
     settings
         The rules.
     known
@@ -105,6 +109,8 @@ def select(
         rules.append(("bartel", f"Bartel factor below {limit:g}", table["bartel_factor"] < limit))
     if settings.in_domain:
         rules.append(("domain", "every element seen in training on its site", table["in_domain"]))
+    if settings.closed_shell:
+        rules.append(("shell", "closed-shell ions only", ~table["open_shell"].astype(bool)))
     if settings.exclude_known:
         rules.append(("known", "not in the known tables", ~table["formula"].isin(known)))
 

@@ -16,6 +16,7 @@ SETTINGS = {
     "charge_balanced": True,
     "bartel_factor_max": 4.18,
     "in_domain": True,
+    "closed_shell": True,
     "exclude_known": True,
     "n_candidates": 2,
 }
@@ -32,6 +33,7 @@ def table(**changes: list[object]) -> pd.DataFrame:
         "probability_in_window": [0.5, 0.9, 0.9, 0.9, 0.5],
         "in_domain": [True] * 5,
         "charge_balanced": [True] * 5,
+        "open_shell": [False] * 5,
         "bartel_factor": [4.0] * 5,
     }
     return pd.DataFrame({**rows, **changes})
@@ -42,7 +44,7 @@ def test_ranks_by_probability_then_formula_and_counts_every_stage() -> None:
     assert chosen["formula"].tolist() == ["AgInCs2Br6", "AgBiCs2Br6", "LiAlCs2I6"]
     assert chosen["chosen"].tolist() == [True, True, False]
     assert {s["name"]: s["count"] for s in stages} == {
-        "space": 5, "window": 5, "elements": 4, "charge": 4, "bartel": 4, "domain": 4, "known": 3, "chosen": 2,
+        "space": 5, "window": 5, "elements": 4, "charge": 4, "bartel": 4, "domain": 4, "shell": 4, "known": 3, "chosen": 2,
     }  # fmt: skip
 
 
@@ -52,6 +54,7 @@ def test_ranks_by_probability_then_formula_and_counts_every_stage() -> None:
         ("gap_ev", [0.89, 1.2, 1.2, 1.2, 1.2]),
         ("charge_balanced", [False, True, True, True, True]),
         ("in_domain", [False, True, True, True, True]),
+        ("open_shell", [True, False, False, False, False]),
         ("bartel_factor", [4.18, 4.0, 4.0, 4.0, 4.0]),
         ("bartel_factor", [np.nan, 4.0, 4.0, 4.0, 4.0]),
     ],
@@ -81,5 +84,5 @@ def test_the_order_of_the_table_never_matters(order: list[int]) -> None:
 
 @pytest.mark.parametrize("change", [{"window": [1, 2]}, {"window_ev": [2.0, 1.0]}, {"n_candidates": -1}])
 def test_settings_that_cannot_be_meant_are_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="window|n_candidates"):
+    with pytest.raises(ValueError, match=r"window|n_candidates"):
         SelectionSettings.from_dict({**SETTINGS, **change})

@@ -19,6 +19,7 @@ def inputs(model: Any, code: Any, *, d_elements: list[str], n_candidates: int = 
         "charge_balanced": False,
         "bartel_factor_max": None,
         "in_domain": False,
+        "closed_shell": False,
         "exclude_known": False,
         "n_candidates": n_candidates,
     }
