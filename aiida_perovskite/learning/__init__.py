@@ -11,27 +11,27 @@ from typing import Any
 from .representation import EncodingError, encode
 
 _LAZY = {
-    'CheckpointError': 'checkpoint',
-    'GapModel': 'gap_model',
-    'PeriodicTableCNN': 'cnn',
-    'TrainingSettings': 'settings',
-    'SettingsError': 'settings',
-    'TrainingDataError': 'gap_model',
+    "CheckpointError": "checkpoint",
+    "GapModel": "gap_model",
+    "PeriodicTableCNN": "cnn",
+    "TrainingSettings": "settings",
+    "SettingsError": "settings",
+    "TrainingDataError": "gap_model",
 }
 
 __all__ = [
-    'CheckpointError',
-    'EncodingError',
-    'GapModel',
-    'PeriodicTableCNN',
-    'SettingsError',
-    'TrainingDataError',
-    'TrainingSettings',
-    'encode',
+    "CheckpointError",
+    "EncodingError",
+    "GapModel",
+    "PeriodicTableCNN",
+    "SettingsError",
+    "TrainingDataError",
+    "TrainingSettings",
+    "encode",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        return getattr(import_module(f'.{_LAZY[name]}', __name__), name)
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

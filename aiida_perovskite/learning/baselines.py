@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .representation import encode
 
-__all__ = ['BASELINES', 'cross_validate', 'site_one_hots']
+__all__ = ["BASELINES", "cross_validate", "site_one_hots"]
 
 Floats = NDArray[np.float64]
 
@@ -42,21 +42,21 @@ def _gradient_boosting(seed: int) -> Any:
     from sklearn.ensemble import GradientBoostingRegressor
 
     return GradientBoostingRegressor(
-        n_estimators=500, max_depth=4, learning_rate=0.05, subsample=0.7, random_state=seed
+        n_estimators=1000, max_depth=4, learning_rate=0.1, subsample=0.7, random_state=seed
     )
 
 
 def _extremely_randomised_trees(seed: int) -> Any:
     from sklearn.ensemble import ExtraTreesRegressor
 
-    return ExtraTreesRegressor(n_estimators=500, random_state=seed)
+    return ExtraTreesRegressor(n_estimators=300, max_features=0.5, random_state=seed)
 
 
 BASELINES: dict[str, Callable[[int], Any]] = {
-    'mean': _mean,
-    'ridge': _ridge,
-    'gradient_boosting': _gradient_boosting,
-    'extremely_randomised_trees': _extremely_randomised_trees,
+    "mean": _mean,
+    "ridge": _ridge,
+    "gradient_boosting": _gradient_boosting,
+    "extremely_randomised_trees": _extremely_randomised_trees,
 }
 """Name -> function that makes an unfitted scikit-learn regressor from a seed."""
 

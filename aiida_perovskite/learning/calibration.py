@@ -16,7 +16,7 @@ import numpy as np
 from crepes import ConformalPredictiveSystem, ConformalRegressor
 from numpy.typing import NDArray
 
-__all__ = ['Calibration', 'cross_intervals']
+__all__ = ["Calibration", "cross_intervals"]
 
 Floats = NDArray[np.float64]
 

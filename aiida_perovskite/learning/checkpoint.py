@@ -13,7 +13,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-__all__ = ['CheckpointError', 'atomic_path', 'read_json', 'read_tensors', 'write_json', 'write_tensors']
+__all__ = ["CheckpointError", "atomic_path", "read_json", "read_tensors", "write_json", "write_tensors"]
 
 
 class CheckpointError(ValueError):
@@ -24,7 +24,7 @@ class CheckpointError(ValueError):
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder, and rename it to `path` once the block has succeeded."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -42,28 +42,28 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read what `write_tensors` wrote; raise `CheckpointError` if the file is missing or damaged."""
     try:
-        with safe_open(path, framework='pt') as file:
+        with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in sorted(file.keys())}, dict(file.metadata() or {})
     except FileNotFoundError:
-        raise CheckpointError(f'There is no model file {path}.') from None
+        raise CheckpointError(f"There is no model file {path}.") from None
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f'{path} is damaged or truncated ({error}): copy or train it again.') from None
+        raise CheckpointError(f"{path} is damaged or truncated ({error}): copy or train it again.") from None
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON; a kill or a full disk leaves the previous file whole."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + '\n', encoding='utf-8')
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; raise `CheckpointError` if the file is missing or damaged."""
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f'There is no model file {path}.') from None
+        raise CheckpointError(f"There is no model file {path}.") from None
     except (ValueError, OSError) as error:
-        raise CheckpointError(f'{path} is damaged or truncated ({error}): copy or train it again.') from None
+        raise CheckpointError(f"{path} is damaged or truncated ({error}): copy or train it again.") from None
     if not isinstance(content, dict):
-        raise CheckpointError(f'{path} does not describe a model.')
+        raise CheckpointError(f"{path} does not describe a model.")
     return content

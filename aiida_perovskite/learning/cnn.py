@@ -12,21 +12,23 @@ from torch.nn import functional
 from .representation import GRID_SHAPE
 from .settings import TrainingSettings
 
-__all__ = ['ARCHITECTURE', 'NEGATIVE_SLOPE', 'PeriodicTableCNN', 'TrainingSettings']
+__all__ = ["ARCHITECTURE", "LAYERS", "NEGATIVE_SLOPE", "PeriodicTableCNN", "TrainingSettings"]
 
 NEGATIVE_SLOPE = 0.2
 _CHANNELS = 100
 _KERNELS = ((2, 2), (2, 2), (2, 2), (2, 2), (1, 2))
 _DENSE = (1200, 200, 200, 200, 1)
 
-ARCHITECTURE: dict[str, Any] = {
-    'name': 'PeriodicTableCNN',
-    'input': list(GRID_SHAPE),
-    'channels': _CHANNELS,
-    'kernels': [list(kernel) for kernel in _KERNELS],
-    'dense': list(_DENSE),
-    'activation': f'LeakyReLU({NEGATIVE_SLOPE})',
-    'norm': 'LayerNorm in the dense part',
+ARCHITECTURE = "PeriodicTableCNN"
+"""Name of the network in checkpoints."""
+
+LAYERS: dict[str, Any] = {
+    "input": list(GRID_SHAPE),
+    "channels": _CHANNELS,
+    "kernels": [list(kernel) for kernel in _KERNELS],
+    "dense": list(_DENSE),
+    "activation": f"LeakyReLU({NEGATIVE_SLOPE})",
+    "norm": "LayerNorm in the dense part",
 }
 """What a checkpoint must agree with to be loaded into this network."""
 

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from .cnn import NEGATIVE_SLOPE, PeriodicTableCNN
 
-__all__ = ['Ensemble', 'Member', 'shared_patches', 'worker_threads']
+__all__ = ["Ensemble", "Member", "shared_patches", "worker_threads"]
 
 _BLOCK = 256
 _CHUNK = 8192

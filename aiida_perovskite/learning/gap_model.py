@@ -19,17 +19,17 @@ import aiida_perovskite
 from . import baselines
 from .calibration import Calibration, cross_intervals
 from .checkpoint import CheckpointError, read_json, read_tensors, write_json, write_tensors
-from .cnn import ARCHITECTURE, PeriodicTableCNN
+from .cnn import ARCHITECTURE, LAYERS, PeriodicTableCNN
 from .ensemble import Ensemble, Member
 from .metrics import error_metrics, interval_metrics
 from .representation import as_compositions, encode
 from .settings import SettingsError, TrainingSettings
 from .training import STATE_FILE, Progress, Task, TrainingData, TrainingResult, train_members
 
-__all__ = ['JSON_FILE', 'TENSOR_FILE', 'GapModel', 'TrainingDataError', 'assign_folds']
+__all__ = ["JSON_FILE", "TENSOR_FILE", "GapModel", "TrainingDataError", "assign_folds"]
 
-TENSOR_FILE = 'model.safetensors'
-JSON_FILE = 'model.json'
+TENSOR_FILE = "model.safetensors"
+JSON_FILE = "model.json"
 _FORMAT = 1
 _CONFIDENCE = 0.9
 
@@ -90,8 +90,8 @@ class GapModel:
 
     def __post_init__(self) -> None:
         frame = self.cross_validation
-        residual = frame['target_ev'].to_numpy(float) - frame['gap_ev'].to_numpy(float)
-        self._calibration = Calibration(residual, frame['std_ev'].to_numpy(float))
+        residual = frame["target_ev"].to_numpy(float) - frame["gap_ev"].to_numpy(float)
+        self._calibration = Calibration(residual, frame["std_ev"].to_numpy(float))
 
     @classmethod
     def train(
@@ -100,7 +100,7 @@ class GapModel:
         targets_ev: Iterable[float],
         settings: TrainingSettings | None = None,
         *,
-        target: str = 'gap_ev',
+        target: str = "gap_ev",
         initial: GapModel | None = None,
         progress: Progress | None = None,
         workdir: str | Path | None = None,
@@ -154,7 +154,7 @@ class GapModel:
         model = cls(
             settings=settings,
             target=target,
-            ensemble=Ensemble([result.members[f'final.{member}'] for member in range(settings.members)]),
+            ensemble=Ensemble([result.members[f"final.{member}"] for member in range(settings.members)]),
             cross_validation=frame,
             seen=_seen_elements(formulas),
             data_sha256=_data_hash(formulas, targets, target),
@@ -194,9 +194,9 @@ class GapModel:
             upper_ev, probability_in_window, in_domain (training saw each element on its site, A and B being one site).
         """
         if not 0 < confidence < 1:
-            raise ValueError(f'The confidence {confidence} must lie between 0 and 1, e.g. 0.9.')
+            raise ValueError(f"The confidence {confidence} must lie between 0 and 1, e.g. 0.9.")
         if window_ev is not None and not window_ev[0] < window_ev[1]:
-            raise ValueError(f'The window {window_ev} must run from its lower to its upper end.')
+            raise ValueError(f"The window {window_ev} must run from its lower to its upper end.")
         compositions = as_compositions(formulas)
         outputs = self.ensemble.predict(encode(compositions), threads)
         mean, std = outputs.mean(axis=0), outputs.std(axis=0, ddof=1)
@@ -204,50 +204,53 @@ class GapModel:
         nothing = np.full(len(mean), math.nan)
         return pd.DataFrame(
             {
-                'formula': [composition.formula for composition in compositions],
-                'gap_ev': np.maximum(mean, 0.0),
-                'std_ev': std,
-                'lower_ev': lower,
-                'upper_ev': upper,
-                'probability_in_window': (
+                "formula": [composition.formula for composition in compositions],
+                "gap_ev": np.maximum(mean, 0.0),
+                "std_ev": std,
+                "lower_ev": lower,
+                "upper_ev": upper,
+                "probability_in_window": (
                     nothing if window_ev is None else self._calibration.probability(mean, std, window_ev)
                 ),
-                'in_domain': [self._in_domain(item.a, item.b, item.c, item.d) for item in compositions],
+                "in_domain": [self._in_domain(item.a, item.b, item.c, item.d) for item in compositions],
             }
         )
 
     def _in_domain(self, a: str, b: str, c: str, d: str) -> bool:
-        return {a, b} <= set(self.seen['ab']) and c in self.seen['c'] and d in self.seen['d']
+        return {a, b} <= set(self.seen["ab"]) and c in self.seen["c"] and d in self.seen["d"]
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `model.json` into a folder, which is made if need be."""
         folder = Path(folder)
         tensors = {
-            f'member-{number}/{name}': tensor
+            f"member-{number}/{name}": tensor
             for number, member in enumerate(self.ensemble.members)
             for name, tensor in member.net.state_dict().items()
         }
         digest = _tensor_hash(tensors)
-        write_tensors(folder / TENSOR_FILE, tensors, {'weights_sha256': digest})
+        write_tensors(folder / TENSOR_FILE, tensors, {"weights_sha256": digest})
         write_json(
             folder / JSON_FILE,
             {
-                'format': _FORMAT,
-                'architecture': ARCHITECTURE,
-                'weights_sha256': digest,
-                'settings': self.settings.to_dict(),
-                'seed': self.settings.seed,
-                'target': self.target,
-                'scales': [[member.offset_ev, member.scale_ev] for member in self.ensemble.members],
-                'seen_elements': self.seen,
-                'data_sha256': self.data_sha256,
-                'split': {formula: int(fold) for formula, fold in self.cross_validation[['formula', 'fold']].to_numpy()},
-                'cross_validation': _columns(self.cross_validation),
-                'history': _columns(self.history),
-                'learning_curve': _columns(self.learning_curve),
-                'metrics': self.metrics,
-                'versions': self.versions,
-                'pretrained_on': self.pretrained_on,
+                "format": _FORMAT,
+                "architecture": ARCHITECTURE,
+                "layers": LAYERS,
+                "weights_sha256": digest,
+                "settings": self.settings.to_dict(),
+                "seed": self.settings.seed,
+                "target": self.target,
+                "scales": [[member.offset_ev, member.scale_ev] for member in self.ensemble.members],
+                "seen_elements": self.seen,
+                "data_sha256": self.data_sha256,
+                "split": {
+                    formula: int(fold) for formula, fold in self.cross_validation[["formula", "fold"]].to_numpy()
+                },
+                "cross_validation": _columns(self.cross_validation),
+                "history": _columns(self.history),
+                "learning_curve": _columns(self.learning_curve),
+                "metrics": self.metrics,
+                "versions": self.versions,
+                "pretrained_on": self.pretrained_on,
             },
         )
 
@@ -261,49 +264,50 @@ class GapModel:
             If a file is missing or damaged, the two do not belong together, or they hold another architecture.
         """
         content = read_json(Path(json_path))
-        if content.get('format') != _FORMAT or content.get('architecture') != ARCHITECTURE:
-            name = (content.get('architecture') or {}).get('name', 'an unknown network')
+        found = [content.get(key) for key in ("format", "architecture", "layers")]
+        if found != [_FORMAT, ARCHITECTURE, LAYERS]:
             raise CheckpointError(
-                f'{json_path} holds {name} in another architecture or format than this version of PeriodicTableCNN: '
-                'train the model again, or use the version of aiida-perovskite that wrote it.'
+                f"{json_path} describes the architecture {found[1]} (format {found[0]}), which is not the "
+                f"{ARCHITECTURE} (format {_FORMAT}) of this version: train the model again, or use the version of "
+                "aiida-perovskite that wrote it."
             )
         tensors, metadata = read_tensors(Path(safetensors_path))
-        if not metadata.get('weights_sha256') == content.get('weights_sha256') == _tensor_hash(tensors):
-            raise CheckpointError(f'{safetensors_path} and {json_path} are not of the same model, or were changed.')
+        if not metadata.get("weights_sha256") == content.get("weights_sha256") == _tensor_hash(tensors):
+            raise CheckpointError(f"{safetensors_path} and {json_path} are not of the same model, or were changed.")
         try:
             return cls._from_content(content, tensors)
         except (KeyError, TypeError, RuntimeError, SettingsError) as error:
-            raise CheckpointError(f'{json_path} does not describe a model of this version ({error}).') from None
+            raise CheckpointError(f"{json_path} does not describe a model of this version ({error}).") from None
 
     @classmethod
     def _from_content(cls, content: dict[str, Any], tensors: dict[str, torch.Tensor]) -> GapModel:
         members = []
-        for number, (offset_ev, scale_ev) in enumerate(content['scales']):
+        for number, (offset_ev, scale_ev) in enumerate(content["scales"]):
             net = PeriodicTableCNN()
-            prefix = f'member-{number}/'
+            prefix = f"member-{number}/"
             net.load_state_dict(
                 {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
             )
             members.append(Member(net.eval().requires_grad_(False), offset_ev, scale_ev))
         return cls(
-            settings=TrainingSettings.from_dict(content['settings']),
-            target=content['target'],
+            settings=TrainingSettings.from_dict(content["settings"]),
+            target=content["target"],
             ensemble=Ensemble(members),
-            cross_validation=pd.DataFrame(content['cross_validation']),
-            seen=content['seen_elements'],
-            data_sha256=content['data_sha256'],
-            metrics=content['metrics'],
-            history=pd.DataFrame(content['history']),
-            learning_curve=pd.DataFrame(content['learning_curve']),
-            versions=content['versions'],
-            pretrained_on=content['pretrained_on'],
+            cross_validation=pd.DataFrame(content["cross_validation"]),
+            seen=content["seen_elements"],
+            data_sha256=content["data_sha256"],
+            metrics=content["metrics"],
+            history=pd.DataFrame(content["history"]),
+            learning_curve=pd.DataFrame(content["learning_curve"]),
+            versions=content["versions"],
+            pretrained_on=content["pretrained_on"],
         )
 
 
 def assign_folds(n_rows: int, folds: int, seed: int) -> Ints:
     """Deal rows into folds of equal size (to one) at random; return each row's fold."""
     if n_rows < 2 * folds:
-        raise TrainingDataError(f'{n_rows} rows are too few for {folds} folds: give at least {2 * folds}.')
+        raise TrainingDataError(f"{n_rows} rows are too few for {folds} folds: give at least {2 * folds}.")
     fold = np.arange(n_rows) % folds
     return np.random.default_rng([seed, folds]).permutation(fold).astype(np.int64)
 
@@ -312,29 +316,29 @@ def _canonical_rows(formulas: Iterable[str], targets_ev: Iterable[float]) -> tup
     names = [composition.formula for composition in as_compositions(formulas)]
     targets = np.array(list(targets_ev), dtype=np.float64)
     if len(names) != len(targets):
-        raise TrainingDataError(f'There are {len(names)} formulas, but {len(targets)} targets.')
+        raise TrainingDataError(f"There are {len(names)} formulas, but {len(targets)} targets.")
     if broken := [name for name, value in zip(names, targets, strict=True) if not math.isfinite(value)]:
-        raise TrainingDataError(f'{len(broken)} targets are not numbers: {_some(broken)}.')
+        raise TrainingDataError(f"{len(broken)} targets are not numbers: {_some(broken)}.")
     if doubled := sorted({name for name in names if names.count(name) > 1}):
-        raise TrainingDataError(f'{len(doubled)} compounds are listed more than once: {_some(doubled)}.')
+        raise TrainingDataError(f"{len(doubled)} compounds are listed more than once: {_some(doubled)}.")
     order = sorted(range(len(names)), key=names.__getitem__)
     return [names[index] for index in order], targets[order]
 
 
 def _some(names: Sequence[str]) -> str:
-    return ', '.join(names[:10]) + (', ...' if len(names) > 10 else '')
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
 def _tasks(fold: Ints, settings: TrainingSettings) -> list[Task]:
     everything = np.arange(len(fold))
-    tasks = [Task('final', member, everything, everything[:0]) for member in range(settings.members)]
+    tasks = [Task("final", member, everything, everything[:0]) for member in range(settings.members)]
     for number in range(settings.folds):
         train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        tasks += [Task(f'fold-{number}', member, train, test) for member in range(settings.fold_members)]
+        tasks += [Task(f"fold-{number}", member, train, test) for member in range(settings.fold_members)]
         shuffled = np.random.default_rng([settings.seed, number]).permutation(train)
         for share in settings.learning_curve:
             rows = np.sort(shuffled[: max(1, round(share * len(train)))])
-            tasks.append(Task(f'share-{share:g}-fold-{number}', 0, rows, test))
+            tasks.append(Task(f"share-{share:g}-fold-{number}", 0, rows, test))
     return tasks
 
 
@@ -347,7 +351,7 @@ def _held_out(
     for number in np.unique(fold):
         name = pattern.format(number)
         rows = fold == number
-        ensemble = Ensemble([result.members[f'{name}.{member}'] for member in range(members)])
+        ensemble = Ensemble([result.members[f"{name}.{member}"] for member in range(members)])
         outputs = ensemble.predict(grids[rows], threads)
         mean[rows], std[rows] = outputs.mean(axis=0), outputs.std(axis=0, ddof=1 if members > 1 else 0)
     return mean, std
@@ -361,17 +365,17 @@ def _cross_validate(
     settings: TrainingSettings,
     threads: int | None,
 ) -> pd.DataFrame:
-    mean, std = _held_out(result, 'fold-{}', settings.fold_members, formulas, fold, threads)
+    mean, std = _held_out(result, "fold-{}", settings.fold_members, formulas, fold, threads)
     lower, upper = cross_intervals(targets, mean, std, fold, _CONFIDENCE)
     return pd.DataFrame(
         {
-            'formula': list(formulas),
-            'target_ev': targets,
-            'gap_ev': mean,
-            'std_ev': std,
-            'lower_ev': lower,
-            'upper_ev': upper,
-            'fold': fold,
+            "formula": list(formulas),
+            "target_ev": targets,
+            "gap_ev": mean,
+            "std_ev": std,
+            "lower_ev": lower,
+            "upper_ev": upper,
+            "fold": fold,
         }
     )
 
@@ -385,48 +389,48 @@ def _learning_curve(
     threads: int | None,
 ) -> pd.DataFrame:
     """Errors of one network per fold at each share, and at 1 those of the ensemble as well."""
-    points = [(share, 1, f'share-{share:g}-fold-{{}}') for share in sorted(settings.learning_curve)]
-    points += [(1.0, 1, 'fold-{}'), (1.0, settings.fold_members, 'fold-{}')]
+    points = [(share, 1, f"share-{share:g}-fold-{{}}") for share in sorted(settings.learning_curve)]
+    points += [(1.0, 1, "fold-{}"), (1.0, settings.fold_members, "fold-{}")]
     rows = []
     for share, members, pattern in points:
         predicted, _ = _held_out(result, pattern, members, formulas, fold, threads)
         n_training = round(share * len(fold) * (1 - 1 / settings.folds))
         errors = error_metrics(targets, np.maximum(predicted, 0.0))
-        rows.append({'share': share, 'n_training': n_training, 'members': members, **errors})
+        rows.append({"share": share, "n_training": n_training, "members": members, **errors})
     return pd.DataFrame(rows)
 
 
 def _metrics(frame: pd.DataFrame, seed: int) -> dict[str, Any]:
-    targets, fold = frame['target_ev'].to_numpy(float), frame['fold'].to_numpy(np.int64)
-    intervals = interval_metrics(targets, frame['lower_ev'], frame['upper_ev'])
-    predictions = baselines.cross_validate(frame['formula'], targets, fold, seed)
+    targets, fold = frame["target_ev"].to_numpy(float), frame["fold"].to_numpy(np.int64)
+    intervals = interval_metrics(targets, frame["lower_ev"], frame["upper_ev"])
+    predictions = baselines.cross_validate(frame["formula"], targets, fold, seed)
     return {
-        'n': len(frame),
-        **error_metrics(targets, np.maximum(frame['gap_ev'], 0.0)),
-        'interval_coverage_90': intervals['interval_coverage'],
-        'interval_width_ev': intervals['interval_width_ev'],
-        'baselines': {name: error_metrics(targets, predicted) for name, predicted in predictions.items()},
+        "n": len(frame),
+        **error_metrics(targets, np.maximum(frame["gap_ev"], 0.0)),
+        "interval_coverage_90": intervals["interval_coverage"],
+        "interval_width_ev": intervals["interval_width_ev"],
+        "baselines": {name: error_metrics(targets, predicted) for name, predicted in predictions.items()},
     }
 
 
 def _seen_elements(formulas: Sequence[str]) -> dict[str, list[str]]:
     compositions = as_compositions(formulas)
     return {
-        'ab': sorted({symbol for item in compositions for symbol in (item.a, item.b)}),
-        'c': sorted({item.c for item in compositions}),
-        'd': sorted({item.d for item in compositions}),
+        "ab": sorted({symbol for item in compositions for symbol in (item.a, item.b)}),
+        "c": sorted({item.c for item in compositions}),
+        "d": sorted({item.d for item in compositions}),
     }
 
 
 def _data_hash(formulas: Sequence[str], targets: Floats, target: str) -> str:
-    lines = [target, *(f'{name},{value!r}' for name, value in zip(formulas, targets.tolist(), strict=True))]
-    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()
+    lines = [target, *(f"{name},{value!r}" for name, value in zip(formulas, targets.tolist(), strict=True))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _tensor_hash(tensors: Mapping[str, torch.Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        digest.update(f'{name} {tuple(tensors[name].shape)}'.encode())
+        digest.update(f"{name} {tuple(tensors[name].shape)}".encode())
         digest.update(tensors[name].contiguous().numpy().tobytes())
     return digest.hexdigest()
 
@@ -444,9 +448,9 @@ def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {
-        'aiida-perovskite': aiida_perovskite.__version__,
-        'torch': torch.__version__,
-        **{name: version(name) for name in ('numpy', 'scikit-learn', 'crepes')},
+        "aiida-perovskite": aiida_perovskite.__version__,
+        "torch": torch.__version__,
+        **{name: version(name) for name in ("numpy", "scikit-learn", "crepes")},
     }
 
 

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from .cnn import NEGATIVE_SLOPE, PeriodicTableCNN
 
-__all__ = ['ConvolutionBlock', 'dropout_masks', 'grid_columns', 'training_forward']
+__all__ = ["ConvolutionBlock", "dropout_masks", "grid_columns", "training_forward"]
 
 
 class ConvolutionBlock(torch.autograd.Function):

@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from aiida_perovskite.chemistry import Composition
 
-__all__ = ['CHANNEL_AB', 'CHANNEL_C', 'CHANNEL_D', 'GRID_SHAPE', 'PLACES', 'EncodingError', 'as_compositions', 'encode']
+__all__ = ["CHANNEL_AB", "CHANNEL_C", "CHANNEL_D", "GRID_SHAPE", "PLACES", "EncodingError", "as_compositions", "encode"]
 
 _PERIODS = (
-    'Li Be .  .  .  .  .  .  .  .  .  .  B  C  N  O  F',
-    'Na Mg .  .  .  .  .  .  .  .  .  .  Al Si P  S  Cl',
-    'K  Ca Sc Ti V  Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br',
-    'Rb Sr Y  Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I',
-    'Cs Ba .  Hf Ta W  Re Os Ir Pt Au Hg Tl Pb Bi Po At',
+    "Li Be .  .  .  .  .  .  .  .  .  .  B  C  N  O  F",
+    "Na Mg .  .  .  .  .  .  .  .  .  .  Al Si P  S  Cl",
+    "K  Ca Sc Ti V  Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br",
+    "Rb Sr Y  Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I",
+    "Cs Ba .  Hf Ta W  Re Os Ir Pt Au Hg Tl Pb Bi Po At",
 )
 
 PLACES: dict[str, tuple[int, int]] = {
     symbol: (row, column)
     for row, period in enumerate(_PERIODS)
     for column, symbol in enumerate(period.split())
-    if symbol != '.'
+    if symbol != "."
 }
 """Element symbol -> (row, column) in the grid, both counted from 0."""
 
@@ -84,8 +84,8 @@ def encode(compositions: Iterable[Composition | str]) -> NDArray[np.float32]:
                 row, column = PLACES[symbol]
             except KeyError:
                 raise EncodingError(
-                    f'{symbol} in {composition.pretty} has no place in the periodic-table representation: use '
-                    'elements of periods 2-6 and groups 1-17 (no hydrogen, noble gases, lanthanides or actinides).'
+                    f"{symbol} in {composition.pretty} has no place in the periodic-table representation: use "
+                    "elements of periods 2-6 and groups 1-17 (no hydrogen, noble gases, lanthanides or actinides)."
                 ) from None
             grid[index, channel, row, column] = coefficient
     return grid

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-__all__ = ['LOSSES', 'SettingsError', 'TrainingSettings']
+__all__ = ["LOSSES", "SettingsError", "TrainingSettings"]
 
-LOSSES = ('mse', 'mae', 'huber')
+LOSSES = ("mse", "mae", "huber")
 
 
 class SettingsError(ValueError):
@@ -36,7 +36,7 @@ class TrainingSettings:
     """L2 penalty added to the gradient, as torch's Adam does it."""
     dropout: float = 0.25
     """Chance that an activation is dropped; resolved to 1/256."""
-    loss: str = 'mse'
+    loss: str = "mse"
     """'mse', 'mae' or 'huber' (delta 1), on targets scaled to mean 0 and standard deviation 1 of the training rows."""
     averaged_fraction: float = 0.0
     """Last share of the epochs whose weights are averaged (stochastic weight averaging); 0 takes the last weights."""
@@ -52,67 +52,67 @@ class TrainingSettings:
     """Seed of folds, initial weights, shuffling and dropout."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, 'learning_curve', tuple(float(share) for share in self.learning_curve))
+        object.__setattr__(self, "learning_curve", tuple(float(share) for share in self.learning_curve))
         checks = {
-            'epochs': self.epochs >= 1,
-            'batch_size': self.batch_size >= 1,
-            'learning_rate': self.learning_rate > 0,
-            'final_learning_rate': 0 <= self.final_learning_rate <= self.learning_rate,
-            'weight_decay': self.weight_decay >= 0,
-            'dropout': 0 <= self.dropout < 1,
-            'loss': self.loss in LOSSES,
-            'averaged_fraction': 0 <= self.averaged_fraction <= 1,
-            'members': self.members >= 2,
-            'folds': self.folds >= 3,
-            'fold_members': self.fold_members >= 2,
-            'learning_curve': all(0 < share < 1 for share in self.learning_curve),
-            'seed': self.seed >= 0,
+            "epochs": self.epochs >= 1,
+            "batch_size": self.batch_size >= 1,
+            "learning_rate": self.learning_rate > 0,
+            "final_learning_rate": 0 <= self.final_learning_rate <= self.learning_rate,
+            "weight_decay": self.weight_decay >= 0,
+            "dropout": 0 <= self.dropout < 1,
+            "loss": self.loss in LOSSES,
+            "averaged_fraction": 0 <= self.averaged_fraction <= 1,
+            "members": self.members >= 2,
+            "folds": self.folds >= 3,
+            "fold_members": self.fold_members >= 2,
+            "learning_curve": all(0 < share < 1 for share in self.learning_curve),
+            "seed": self.seed >= 0,
         }
         for name, valid in checks.items():
             if not valid:
                 value = getattr(self, name)
-                raise SettingsError(f'Training setting {name} = {value!r} is out of its range ({_RANGES[name]}).')
+                raise SettingsError(f"Training setting {name} = {value!r} is out of its range ({_RANGES[name]}).")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingSettings:
         """Build settings from a mapping, e.g. parsed JSON; an unknown key or a wrong type is a `SettingsError`."""
         known = {field.name: field.type for field in fields(cls)}
         if unknown := sorted(set(values) - set(known)):
-            raise SettingsError(f'Unknown training settings {", ".join(unknown)}; known are {", ".join(known)}.')
+            raise SettingsError(f"Unknown training settings {', '.join(unknown)}; known are {', '.join(known)}.")
         for name, value in values.items():
             if not _has_type(value, str(known[name])):
-                raise SettingsError(f'Training setting {name} = {value!r} must be of type {known[name]}.')
+                raise SettingsError(f"Training setting {name} = {value!r} must be of type {known[name]}.")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as values that JSON can hold; `from_dict` reads them back."""
-        return asdict(self) | {'learning_curve': list(self.learning_curve)}
+        return asdict(self) | {"learning_curve": list(self.learning_curve)}
 
 
 _RANGES = {
-    'epochs': 'at least 1',
-    'batch_size': 'at least 1',
-    'learning_rate': 'above 0',
-    'final_learning_rate': 'from 0 to learning_rate',
-    'weight_decay': 'at least 0',
-    'dropout': 'from 0 to below 1',
-    'loss': ', '.join(LOSSES),
-    'averaged_fraction': 'from 0 to 1',
-    'members': 'at least 2, else there is no spread to scale intervals with',
-    'folds': 'at least 3',
-    'fold_members': 'at least 2, else there is no spread to scale intervals with',
-    'learning_curve': 'each share between 0 and 1',
-    'seed': 'at least 0',
+    "epochs": "at least 1",
+    "batch_size": "at least 1",
+    "learning_rate": "above 0",
+    "final_learning_rate": "from 0 to learning_rate",
+    "weight_decay": "at least 0",
+    "dropout": "from 0 to below 1",
+    "loss": ", ".join(LOSSES),
+    "averaged_fraction": "from 0 to 1",
+    "members": "at least 2, else there is no spread to scale intervals with",
+    "folds": "at least 3",
+    "fold_members": "at least 2, else there is no spread to scale intervals with",
+    "learning_curve": "each share between 0 and 1",
+    "seed": "at least 0",
 }
 
 
 def _has_type(value: Any, annotation: str) -> bool:
     if isinstance(value, bool):
         return False
-    if annotation == 'int':
+    if annotation == "int":
         return isinstance(value, int)
-    if annotation == 'float':
+    if annotation == "float":
         return isinstance(value, (int, float))
-    if annotation == 'str':
+    if annotation == "str":
         return isinstance(value, str)
-    return isinstance(value, (list, tuple)) and all(_has_type(item, 'float') for item in value)
+    return isinstance(value, (list, tuple)) and all(_has_type(item, "float") for item in value)

@@ -31,14 +31,14 @@ from .ensemble import Member, worker_threads
 from .kernels import dropout_masks, grid_columns, training_forward
 from .settings import TrainingSettings
 
-__all__ = ['STATE_FILE', 'Progress', 'Task', 'TrainingData', 'TrainingResult', 'train_members']
+__all__ = ["STATE_FILE", "Progress", "Task", "TrainingData", "TrainingResult", "train_members"]
 
-STATE_FILE = 'training_state.safetensors'
+STATE_FILE = "training_state.safetensors"
 _REPORTS = 50
 _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    'mse': functional.mse_loss,
-    'mae': functional.l1_loss,
-    'huber': functional.huber_loss,
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "huber": functional.huber_loss,
 }
 
 Progress = Callable[[str], None]
@@ -69,7 +69,7 @@ class Task:
     @property
     def key(self) -> str:
         """Name and number in one word."""
-        return f'{self.name}.{self.member}'
+        return f"{self.name}.{self.member}"
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def train_members(
     with _reproducible(), worker_threads(threads) as pool:
         while epoch < settings.epochs:
             stop = min(epoch + stride, settings.epochs)
-            rows = list(pool.map(methodcaller('advance', columns, epoch, stop), runs))
+            rows = list(pool.map(methodcaller("advance", columns, epoch, stop), runs))
             epoch, history = stop, history + rows
             if state is not None:
                 state.save(runs, epoch, history)
@@ -155,8 +155,8 @@ class _Run:
             self.net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         for parameter in self.net.parameters():
-            moments = {name: torch.zeros_like(parameter) for name in ('exp_avg', 'exp_avg_sq')}
-            self.optimiser.state[parameter] = {'step': torch.zeros(()), **moments}
+            moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
+            self.optimiser.state[parameter] = {"step": torch.zeros(()), **moments}
         self.average = [torch.zeros_like(parameter) for parameter in self.net.parameters()]
         targets = data.targets_ev[task.rows]
         self.offset_ev, self.scale_ev = float(targets.mean()), float(targets.std()) or 1.0
@@ -166,17 +166,17 @@ class _Run:
         """Train from epoch `start` to epoch `stop` and return a row of history."""
         losses = [self._epoch(columns, epoch) for epoch in range(start, stop)]
         return {
-            'task': self.task.name,
-            'member': self.task.member,
-            'epoch': stop,
-            'learning_rate': self._learning_rate(stop - 1),
-            'training_loss': float(np.mean(losses)),
-            'held_out_mae_ev': self._held_out_mae(columns),
+            "task": self.task.name,
+            "member": self.task.member,
+            "epoch": stop,
+            "learning_rate": self._learning_rate(stop - 1),
+            "training_loss": float(np.mean(losses)),
+            "held_out_mae_ev": self._held_out_mae(columns),
         }
 
     def _epoch(self, columns: Tensor, epoch: int) -> float:
         for group in self.optimiser.param_groups:
-            group['lr'] = self._learning_rate(epoch)
+            group["lr"] = self._learning_rate(epoch)
         rows = self.random.permutation(self.task.rows)
         loss_of, total = _LOSSES[self.settings.loss], 0.0
         for batch in np.array_split(rows, math.ceil(len(rows) / self.settings.batch_size)):
@@ -223,8 +223,8 @@ class _Run:
         tensors: dict[str, Tensor] = {}
         for (name, parameter), mean in zip(self.net.named_parameters(), self.average, strict=True):
             moments = self.optimiser.state[parameter]
-            tensors |= {f'{self.task.key}/{name}/weight': parameter.detach(), f'{self.task.key}/{name}/average': mean}
-            tensors |= {f'{self.task.key}/{name}/{moment}': tensor for moment, tensor in moments.items()}
+            tensors |= {f"{self.task.key}/{name}/weight": parameter.detach(), f"{self.task.key}/{name}/average": mean}
+            tensors |= {f"{self.task.key}/{name}/{moment}": tensor for moment, tensor in moments.items()}
         return tensors
 
 
@@ -239,24 +239,24 @@ class _State:
         for run in runs:
             tensors |= run.tensors()
         randoms = {run.task.key: _random_to_json(run.random) for run in runs}
-        header = {'fingerprint': self.fingerprint, 'epoch': epoch, 'history': history, 'random': randoms}
-        write_tensors(self.path, tensors, {'state': json.dumps(header)})
+        header = {"fingerprint": self.fingerprint, "epoch": epoch, "history": history, "random": randoms}
+        write_tensors(self.path, tensors, {"state": json.dumps(header)})
 
     def restore(self, runs: Sequence[_Run]) -> tuple[int, list[dict[str, Any]]]:
         if not self.path.exists():
             return 0, []
         tensors, metadata = read_tensors(self.path)
-        header = json.loads(metadata.get('state', '{}'))
-        if header.get('fingerprint') != self.fingerprint:
+        header = json.loads(metadata.get("state", "{}"))
+        if header.get("fingerprint") != self.fingerprint:
             raise CheckpointError(
-                f'{self.path.name} in {self.path.parent} belongs to a training with other data, settings or versions: '
-                'remove it or choose another folder.'
+                f"{self.path.name} in {self.path.parent} belongs to a training with other data, settings or versions: "
+                "remove it or choose another folder."
             )
         for run in runs:
             for name, tensor in run.tensors().items():
                 tensor.copy_(tensors[name])
-            run.random.bit_generator.state = _random_from_json(header['random'][run.task.key])
-        return int(header['epoch']), list(header['history'])
+            run.random.bit_generator.state = _random_from_json(header["random"][run.task.key])
+        return int(header["epoch"]), list(header["history"])
 
 
 class _Clock:
@@ -267,12 +267,12 @@ class _Clock:
 
     def line(self, epoch: int, rows: list[dict[str, Any]]) -> str:
         speed = (epoch - self.first) / max(time.monotonic() - self.start, 1e-9)
-        loss = np.mean([row['training_loss'] for row in rows])
-        held_out = [row['held_out_mae_ev'] for row in rows if not math.isnan(row['held_out_mae_ev'])]
-        error = f', held-out MAE {np.mean(held_out):.3f} eV' if held_out else ''
+        loss = np.mean([row["training_loss"] for row in rows])
+        held_out = [row["held_out_mae_ev"] for row in rows if not math.isnan(row["held_out_mae_ev"])]
+        error = f", held-out MAE {np.mean(held_out):.3f} eV" if held_out else ""
         return (
-            f'epoch {epoch}/{self.epochs}: {len(rows)} networks, {speed:.2f} epochs/s, loss {loss:.4f}{error}, '
-            f'{(self.epochs - epoch) / speed:.0f} s left'
+            f"epoch {epoch}/{self.epochs}: {len(rows)} networks, {speed:.2f} epochs/s, loss {loss:.4f}{error}, "
+            f"{(self.epochs - epoch) / speed:.0f} s left"
         )
 
 
@@ -288,14 +288,12 @@ def _reproducible() -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
-def _fingerprint(
-    data: TrainingData, tasks: Sequence[Task], settings: TrainingSettings, runs: Sequence[_Run]
-) -> str:
+def _fingerprint(data: TrainingData, tasks: Sequence[Task], settings: TrainingSettings, runs: Sequence[_Run]) -> str:
     digest = hashlib.sha256(json.dumps([settings.to_dict(), torch.__version__, np.__version__]).encode())
     for array in (data.grids, data.targets_ev):
         digest.update(array.tobytes())
     for task, run in zip(tasks, runs, strict=True):
-        digest.update(f'{task.key} {task.rows.tolist()} {task.held_out.tolist()}'.encode())
+        digest.update(f"{task.key} {task.rows.tolist()} {task.held_out.tolist()}".encode())
         for parameter in run.net.parameters():
             digest.update(parameter.detach().numpy().tobytes())
     return digest.hexdigest()
@@ -303,8 +301,8 @@ def _fingerprint(
 
 def _random_to_json(random: np.random.Generator) -> dict[str, Any]:
     state = dict(random.bit_generator.state)
-    return state | {'state': {'state': [int(word) for word in state['state']['state']]}}
+    return state | {"state": {"state": [int(word) for word in state["state"]["state"]]}}
 
 
 def _random_from_json(state: dict[str, Any]) -> dict[str, Any]:
-    return state | {'state': {'state': np.array(state['state']['state'], dtype=np.uint64)}}
+    return state | {"state": {"state": np.array(state["state"]["state"], dtype=np.uint64)}}

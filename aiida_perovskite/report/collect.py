@@ -51,7 +51,7 @@ def collect_campaign(node: orm.ProcessNode) -> CampaignReport:
     if "selection" not in inputs and "predictions" not in outputs:
         raise ValueError(f"node {node.pk} ({node.process_label}) is not a screening: give the node of a campaign")
     model = outputs.get("model") or inputs.get("model")
-    made_by = training_process(model) or next(iter(called(node, "train").values()), None)
+    made_by = training_process(model) or next((child for _, child in called(node, "train")), None)
     trained = linked(made_by, OUTPUT) if made_by else {}
     found = {**trained, **outputs}
     given = {**(training_inputs(made_by) if made_by else {}), **inputs}
@@ -93,10 +93,10 @@ def linked(node: orm.ProcessNode, types: tuple[LinkType, ...]) -> dict[str, Any]
     return {link.link_label: link.node for link in sorted(triples.all(), key=lambda link: str(link.link_label))}
 
 
-def called(node: orm.ProcessNode, prefix: str = "") -> dict[str, orm.ProcessNode]:
-    """Return link label -> process of what a process called, oldest first."""
+def called(node: orm.ProcessNode, prefix: str = "") -> list[tuple[str, orm.ProcessNode]]:
+    """Return link label and process of what a process called, oldest first; many share the default label ``CALL``."""
     links: list[Any] = sorted(node.base.links.get_outgoing(link_type=CALL).all(), key=lambda link: link.node.pk or 0)
-    return {link.link_label: link.node for link in links if link.link_label.startswith(prefix)}
+    return [(link.link_label, link.node) for link in links if link.link_label.startswith(prefix)]
 
 
 def training_inputs(node: orm.ProcessNode) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def funnel(node: orm.Dict) -> Iterator[Stage]:
 
 def candidates(node: orm.ProcessNode, selection: Table | None) -> Iterator[Candidate]:
     """Read the candidates in the order of their rank, those that have not been submitted yet included."""
-    processes = {label.removeprefix(CANDIDATE): process for label, process in called(node, CANDIDATE).items()}
+    processes = {label.removeprefix(CANDIDATE): process for label, process in called(node, CANDIDATE)}
     chosen: list[str] = []
     if selection is not None and "chosen" in selection.frame:
         chosen = selection.frame.loc[selection.frame["chosen"].astype(bool), "formula"].tolist()
@@ -295,8 +295,9 @@ def levels(node: orm.BandsData, label: str) -> Levels:
 
 def steps_below(process: orm.ProcessNode, prefix: str = "") -> Iterator[Step]:
     """Yield everything that a process called, at any depth, as it was called."""
-    for label, child in called(process).items():
-        path = f"{prefix} / {label}".lstrip(" /")
+    for label, child in called(process):
+        name = child.process_label if label == "CALL" else label
+        path = f"{prefix} / {name}".lstrip(" /")
         yield step(child, path)
         yield from steps_below(child, path)
 

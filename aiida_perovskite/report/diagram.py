@@ -62,7 +62,7 @@ def _layout(report: CampaignReport) -> tuple[dict[str, Box], list[tuple[str, str
 
     training = report.settings.get("training")
     add("dataset", report.datasets[0].name if report.datasets else "", _first_source(report), 0, middle - 1)
-    add("training", "training settings, seed", training.source if training else None, 0, middle)
+    add("training", "training settings", training.source if training else None, 0, middle)
     space = report.settings.get("space")
     add("space", "space", space.source if space else None, 0, middle + 1)
     add("train", "training job", report.training[-1].source if report.training else None, 1, middle - 0.5, process=True)

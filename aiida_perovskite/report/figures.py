@@ -23,6 +23,7 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "
 NEUTRAL = "#808890"  # readable on light and dark ground
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")
+LEGEND = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}
 N_NAMED = 6  # compounds named in the parity plot
 HALIDE_ORDER = {"F": 0, "Cl": 1, "Br": 2, "I": 3}
 
@@ -65,7 +66,7 @@ def parity(table: Table) -> Figure:
         xaxis=_energy_axis("target gap (eV)", range=reach, constrain="domain"),
         yaxis=_energy_axis("predicted, held out (eV)", range=reach, scaleanchor="x", constrain="domain"),
         annotations=_names(worst, reach[1]),
-        legend={"orientation": "h", "x": 0, "y": 1.08},
+        legend=LEGEND,
         hovermode="closest",
     )
 
@@ -82,7 +83,7 @@ def _parity_series(part: pd.DataFrame, name: str, index: int) -> go.Scatter:
             "arrayminus": (part["gap_ev"] - part["lower_ev"]).round(3).tolist(),
             "thickness": 0.7,
             "width": 0,
-            "color": "rgba(128,136,144,0.35)",
+            "color": "rgba(128,136,144,0.22)",
         }
     fold = part["fold"].astype(str).tolist() if "fold" in part.columns else [""] * len(part)
     return go.Scatter(
@@ -99,17 +100,17 @@ def _parity_series(part: pd.DataFrame, name: str, index: int) -> go.Scatter:
 
 
 def _names(worst: pd.DataFrame, reach: float) -> list[dict[str, Any]]:
-    """Label points away from the diagonal: to the right below it, to the left above it, stepped apart in height."""
+    """Label points towards the middle of the plot, where there is room, stepped apart where they crowd."""
     labels: list[dict[str, Any]] = []
     heights: list[float] = []
     for _, row in worst.sort_values("gap_ev").iterrows():
-        side = -1 if row["error"] > 0 else 1
-        crowded = sum(abs(row["gap_ev"] - height) < 0.045 * reach for height in heights)
+        side = 1 if row["target_ev"] < 0.5 * reach else -1
+        crowded = sum(abs(row["gap_ev"] - height) < 0.06 * reach for height in heights)
         heights.append(row["gap_ev"])
         labels.append(
             {
                 "x": round(row["target_ev"], 4), "y": round(row["gap_ev"], 4), "text": row["label"], "showarrow": True,
-                "arrowhead": 0, "arrowwidth": 0.8, "arrowcolor": NEUTRAL, "ax": 26 * side, "ay": -14 * side * (1 + crowded),
+                "arrowhead": 0, "arrowwidth": 0.8, "arrowcolor": NEUTRAL, "ax": 24 * side, "ay": -14 * (1 + 1.2 * crowded),
                 "xanchor": "left" if side > 0 else "right", "font": {"size": 11},
             }
         )  # fmt: skip
@@ -117,55 +118,63 @@ def _names(worst: pd.DataFrame, reach: float) -> list[dict[str, Any]]:
 
 
 def learning_curve(table: Table) -> Figure:
-    """Held-out error against the number of training compounds: mean and spread over repeats, both axes logarithmic."""
+    """Held-out error against the number of training compounds, one series per size of the ensemble.
+
+    The table has ``n_training``, ``members`` and ``mae_ev``.
+    """
     import plotly.graph_objects as go
 
-    frame = table.frame
-    size = next(name for name in frame.columns if name.startswith("n_"))
-    groups = frame.groupby(size)["mae_ev"]
-    mean, spread = groups.mean(), groups.std(ddof=0)
-    data = [
-        go.Scatter(
-            x=mean.index.tolist(),
-            y=mean.round(4).tolist(),
-            error_y={"type": "data", "array": spread.round(4).tolist(), "color": NEUTRAL, "thickness": 1},
-            mode="lines+markers",
-            line={"color": BLUE, "width": 2},
-            marker={"size": 8},
-            hovertemplate="%{x} compounds: %{y:.3f} eV<extra></extra>",
+    data = []
+    for index, (members, part) in enumerate(table.frame.groupby("members")):
+        name = "one network" if members == 1 else f"{members} networks"
+        data.append(
+            go.Scatter(
+                x=part["n_training"].tolist(),
+                y=part["mae_ev"].round(4).tolist(),
+                mode="lines+markers",
+                name=name,
+                line={"color": SERIES[index % 6], "width": 2},
+                marker={"size": 9, "symbol": SYMBOLS[index % 6]},
+                hovertemplate=f"%{{x}} compounds, {name}: %{{y:.3f}} eV<extra></extra>",
+            )
         )
-    ]
+    sizes = sorted({int(size) for size in table.frame["n_training"]})
     return _json(
         data,
-        showlegend=False,
-        xaxis={"title": {"text": "training compounds"}, "type": "log", "tickvals": mean.index.tolist(),
-               "ticktext": [str(int(n)) for n in mean.index]},
+        xaxis={"title": {"text": "training compounds"}, "type": "log", "tickvals": sizes, "ticktext": [str(n) for n in sizes]},
         yaxis=_energy_axis("held-out MAE (eV)", rangemode="tozero"),
-    )  # fmt: skip
+        legend=LEGEND,
+        showlegend=True,
+    )
 
 
 def history(table: Table) -> Figure:
-    """Training loss by epoch: median over all networks, with the band from the lowest to the highest."""
+    """Training loss and held-out error by epoch: median over all networks, the loss with its lowest and highest.
+
+    The table has ``epoch``, ``training_loss`` and ``held_out_mae_ev``.
+    """
     import plotly.graph_objects as go
 
-    frame = table.frame
-    loss = next(name for name in frame.columns if "loss" in name)
-    groups = frame.groupby("epoch")[loss]
-    middle, low, high = groups.median(), groups.min(), groups.max()
+    groups = table.frame.groupby("epoch")
+    losses, errors = groups["training_loss"], groups["held_out_mae_ev"].median()
+    middle, low, high = losses.median(), losses.min(), losses.max()
     epochs = middle.index.tolist()
     clear = {"color": "rgba(0,0,0,0)"}
     data = [
         go.Scatter(x=epochs, y=high.tolist(), line=clear, hoverinfo="skip", showlegend=False),
         go.Scatter(x=epochs, y=low.tolist(), line=clear, fill="tonexty", fillcolor="rgba(0,114,178,0.2)",
-                   hoverinfo="skip", name="lowest to highest network"),
-        go.Scatter(x=epochs, y=middle.tolist(), line={"color": BLUE, "width": 2}, name="median network",
-                   hovertemplate="epoch %{x}: %{y:.4f}<extra></extra>"),
+                   hoverinfo="skip", showlegend=False),
+        go.Scatter(x=epochs, y=middle.tolist(), line={"color": BLUE, "width": 2}, name="training loss",
+                   hovertemplate="epoch %{x}: loss %{y:.3f}<extra></extra>"),
+        go.Scatter(x=epochs, y=errors.round(4).tolist(), line={"color": ORANGE, "width": 2, "dash": "dash"}, yaxis="y2",
+                   name="held-out MAE", hovertemplate="epoch %{x}: %{y:.3f} eV<extra></extra>"),
     ]  # fmt: skip
     return _json(
         data,
         xaxis={"title": {"text": "epoch"}},
-        yaxis={"title": {"text": "training loss (scaled)"}, "type": "log", "dtick": 1},
-        legend={"orientation": "h", "x": 0, "y": 1.12},
+        yaxis={"title": {"text": "training loss (scaled)"}, "rangemode": "tozero"},
+        yaxis2=_energy_axis("held-out MAE (eV)", overlaying="y", side="right", rangemode="tozero", showgrid=False),
+        legend=LEGEND,
     )
 
 
@@ -216,10 +225,12 @@ def element_pairs(table: Table) -> tuple[list[str], Figure]:
 
     frame = table.frame
     parts = np.array([sites(formula) for formula in frame["formula"]])
-    order = sorted(set(parts[:, 0]) | set(parts[:, 1]))
+    gaps = frame["gap_ev"].to_numpy(dtype=float)
+    # Elements in the order of the gaps that they make: the map then falls into blocks instead of stripes.
+    on_ab = {str(symbol) for symbol in parts[:, :2].flat}
+    order = sorted(on_ab, key=lambda symbol: float(np.median(gaps[(parts[:, :2] == symbol).any(axis=1)])))
     place = {symbol: index for index, symbol in enumerate(order)}
     rows, columns = (np.array([place[symbol] for symbol in parts[:, site]]) for site in (0, 1))
-    gaps = frame["gap_ev"].to_numpy(dtype=float)
     layers = np.char.add(np.char.add(parts[:, 2], " "), parts[:, 3])
     names = sorted(set(layers.tolist()), key=lambda name: (name.split()[0], HALIDE_ORDER.get(name.split()[1], 9)))
     top = float(np.quantile(gaps, 0.98))
@@ -239,7 +250,7 @@ def element_pairs(table: Table) -> tuple[list[str], Figure]:
     axis = {"type": "category", "showgrid": False, "dtick": 1, "tickfont": {"size": 9}}
     return names, _json(
         data,
-        xaxis={**axis, "tickangle": 0, "constrain": "domain"},
+        xaxis={**axis, "tickangle": -90, "constrain": "domain"},
         yaxis={**axis, "autorange": "reversed", "scaleanchor": "x", "constrain": "domain"},
     )
 
@@ -278,7 +289,7 @@ def levels(candidate: Candidate, below: float = 3.0, above: float = 6.0) -> Figu
             "title": {"text": level.method + (f"<br>gap {value:.2f} eV" if value is not None else "")},
         }  # fmt: skip
     layout["yaxis"] = _energy_axis("energy above the VBM (eV)", range=[-below, above])
-    return _json(data, legend={"orientation": "h", "x": 0, "y": 1.1}, **layout)
+    return _json(data, legend=LEGEND, **layout)
 
 
 def _segments(
@@ -300,8 +311,8 @@ def _segments(
 def structure(crystal: Structure) -> Figure:
     """Draw the conventional cell with the octahedra around A and B, to be turned by hand.
 
-    The cell starts a quarter of its diagonal before A, so that the eight octahedra of one cell are whole and C stands
-    at its corners, edges, faces and centre.
+    The cell starts a quarter of its diagonal before A, so that the eight octahedra of one cell are whole. Of C only
+    the atoms in the centre and on the faces are drawn: those on the edges would hide the octahedra.
     """
     from ase.data import atomic_numbers, covalent_radii
     from ase.data.colors import jmol_colors
@@ -319,21 +330,21 @@ def structure(crystal: Structure) -> Figure:
             {
                 "type": "scatter3d", "mode": "markers", "name": symbol, "hovertemplate": f"{symbol}<extra></extra>",
                 "x": points[:, 0].round(3).tolist(), "y": points[:, 1].round(3).tolist(), "z": points[:, 2].round(3).tolist(),
-                "marker": {"size": round(5 * float(covalent_radii[number]) + 1, 1), "color": f"rgb({red},{green},{blue})",
+                "marker": {"size": round(4 * float(covalent_radii[number]) + 2, 1), "color": f"rgb({red},{green},{blue})",
                            "line": {"color": "rgba(60,60,60,0.8)", "width": 1}},
             }
         )  # fmt: skip
     hidden = {"visible": False}
-    camera = {"eye": {"x": 1.25, "y": 0.75, "z": 0.45}, "projection": {"type": "orthographic"}}
+    camera = {"eye": {"x": 1.2, "y": 0.62, "z": 0.42}, "center": {"x": 0, "y": 0, "z": -0.05}}
     scene = {"xaxis": hidden, "yaxis": hidden, "zaxis": hidden, "aspectmode": "data", "camera": camera}
-    return _json(data, scene=scene, legend={"orientation": "h", "x": 0, "y": 0, "itemsizing": "constant"})
+    return _json(data, scene=scene, legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"})
 
 
 def _conventional(crystal: Structure) -> dict[str, np.ndarray]:
     """Return the atoms of one cubic cell around A and B by element, and the anions of a wider surrounding."""
     primitive = crystal.cell.values
     cubic = np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]]) @ primitive
-    a, _, _, d = roles(crystal)
+    a, _, c, d = roles(crystal)
     origin = crystal.positions.values[crystal.symbols.index(a)]
     shifts = np.array(list(itertools.product(range(-3, 4), repeat=3))) @ primitive
     found: dict[str, list[np.ndarray]] = {}
@@ -342,6 +353,8 @@ def _conventional(crystal: Structure) -> dict[str, np.ndarray]:
         fractions = images @ np.linalg.inv(cubic)
         margin = 0.3 if symbol == d else 0.02
         inside = np.all((fractions > -0.25 - margin) & (fractions < 0.75 + margin), axis=1)
+        if symbol == c:
+            inside &= (np.abs(fractions - 0.25) > 0.48).sum(axis=1) <= 1
         found.setdefault(symbol, []).append(images[inside])
     return {symbol: np.vstack(parts) for symbol, parts in found.items()}
 
@@ -369,6 +382,6 @@ def _octahedra(centres: np.ndarray, anions: np.ndarray, cation: str, anion: str,
     i, j, k = np.array(faces, dtype=int).reshape(-1, 3).T
     return {
         "type": "mesh3d", "x": grid[:, 0].tolist(), "y": grid[:, 1].tolist(), "z": grid[:, 2].tolist(), "i": i.tolist(),
-        "j": j.tolist(), "k": k.tolist(), "color": colour, "opacity": 0.32, "flatshading": True, "hoverinfo": "skip",
+        "j": j.tolist(), "k": k.tolist(), "color": colour, "opacity": 0.55, "flatshading": True, "hoverinfo": "skip",
         "name": f"{cation}{anion}6 octahedra", "showlegend": True,
     }  # fmt: skip

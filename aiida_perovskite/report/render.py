@@ -199,7 +199,7 @@ def number(item: Number | None, form: str = ".2f", unit: str = "") -> Markup:
     """Return a number as HTML that names its node; a dash where there is none."""
     if item is None or item.value is None:
         return Markup('<span class="none">–</span>')
-    text = format(item.value, form).replace("-", "−")
+    text = format(item.value, form).replace("-", "−").replace("%", "\N{NO-BREAK SPACE}%")
     tip = f"{item.source.kind} {item.source.uuid}: {item.key}"
     unit = f"\N{NO-BREAK SPACE}{unit}" if unit else ""
     return Markup('<data value="{}" data-source="{}" title="{}">{}{}</data>').format(
@@ -276,7 +276,6 @@ def _environment() -> Environment:
         loader=PackageLoader("aiida_perovskite.report"),
         autoescape=True,
         undefined=StrictUndefined,
-        trim_blocks=True,
         lstrip_blocks=True,
     )
     # `tojson` writes < as \u003c, so that no text of a node can end the script element it stands in.

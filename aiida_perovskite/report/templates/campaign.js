@@ -8,7 +8,7 @@
   const sources = new Map(all(".figure-data").map((script) => [script.dataset.figure, script]));
   const drawn = new Set();
   const spatial = (place) => place.classList.contains("three-d");
-  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const config = { displaylogo: false, responsive: true, plotlyServerURL: "", modeBarButtonsToRemove: ["sendChartToCloud", "select2d", "lasso2d", "autoScale2d"] };
 
   function theme(layout, place) {
     const style = getComputedStyle(document.documentElement);
@@ -18,10 +18,11 @@
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--ink") },
-      margin: spatial(place) ? { l: 0, r: 0, t: 0, b: 0 } : { l: 56, r: 14, t: 30, b: 48 },
+      margin: spatial(place) ? { l: 0, r: 0, t: 0, b: 0 } : { l: 56, r: 14, t: 44, b: 48 },
       hoverlabel: { bgcolor: colour("--panel"), bordercolor: colour("--line"), font: { color: colour("--ink") } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--accent") },
     };
+    themed.annotations = (layout.annotations || []).map((note) => ({ bgcolor: colour("--ground"), borderpad: 1, ...note }));
     for (const key of Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))) {
       themed[key] = { gridcolor: colour("--line"), linecolor: colour("--soft"), tickcolor: colour("--soft"), showline: true, ticks: "outside", automargin: true, ...layout[key] };
     }

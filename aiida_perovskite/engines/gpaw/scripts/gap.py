@@ -37,6 +37,7 @@ SETTINGS = {
     "converged_empty_bands": int,
     "hybrid_bands_below": int,
     "hybrid_bands_above": int,
+    "spin_orbit_bands_above": int,
     "convergence_eigenstates_ev2_per_electron": float,
     "convergence_density": float,
     "max_scf_steps": int,
@@ -135,7 +136,11 @@ def check_settings(parameters: Any) -> None:
             raise ScriptError("bad_input", f"parameter {name} must be positive ({kind.__name__}), not {value!r}")
     if len(parameters["kpoints"]) != 3:
         raise ScriptError("bad_input", f"parameter kpoints must be three numbers, not {parameters['kpoints']}")
-    for more, fewer in (("empty_bands", "converged_empty_bands"), ("converged_empty_bands", "hybrid_bands_above")):
+    for more, fewer in (
+        ("empty_bands", "converged_empty_bands"),
+        ("empty_bands", "spin_orbit_bands_above"),
+        ("converged_empty_bands", "hybrid_bands_above"),
+    ):
         if parameters[more] < parameters[fewer]:
             raise ScriptError("bad_input", f"parameter {more} must not be below {fewer}")
 
@@ -176,7 +181,7 @@ def set_moments(atoms: Any, n_electrons: int) -> list[str]:
     moments = np.zeros(len(atoms))
     moments[singles] = 1.0 / len(singles)
     atoms.set_initial_magnetic_moments(moments)
-    return ["odd number of electrons without initial moments: started from 1 Bohr magneton on the A and B sites"]
+    return ["odd number of electrons but no initial moments: started from a total of 1 Bohr magneton"]
 
 
 # ------------------------------------------------------------------------------------------------------- geometry
@@ -317,7 +322,7 @@ class Bands:
         self.n_occupied = n_occupied
         self.kpoints = kpoints
         pairs = list(zip(self.eigenvalues_ev, n_occupied, strict=True))
-        self.valence = np.max([bands[:, n - 1] for bands, n in pairs], axis=0)
+        self.valence = np.max([bands[:, n - 1] for bands, n in pairs if n > 0], axis=0)  # a spin may have no electron
         self.conduction = np.min([bands[:, n] for bands, n in pairs], axis=0)
         self.vbm = float(self.valence.max())
         self.raw_gap = float(self.conduction.min() - self.vbm)
@@ -379,7 +384,8 @@ def compute_bands(calc: Any, n_occupied: list[int], parameters: dict[str, Any], 
     spinors = [sum(inside) if len(inside) == 2 else 2 * inside[0]]
     kpoints, to_irreducible = calc.get_bz_k_points(), calc.get_bz_to_ibz_map()
     with watch.step("spin_orbit"):
-        pbe_soc = soc_eigenstates(calc).eigenvalues()[:, 2 * first : 2 * last]
+        coupled = max(n_occupied) + parameters["spin_orbit_bands_above"]
+        pbe_soc = soc_eigenstates(calc, n1=0, n2=coupled).eigenvalues()[:, 2 * first : 2 * last]
     with watch.step("hse06"), contextlib.redirect_stdout(io.StringIO()):
         pbe, pbe_xc, hybrid_xc = non_self_consistent_eigenvalues(calc, "HSE06", **window)
         hse06 = pbe - pbe_xc + hybrid_xc
