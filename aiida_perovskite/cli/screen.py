@@ -155,7 +155,7 @@ def require_configured(code: Any) -> None:
 def summary(campaign: str, builder: ProcessBuilder) -> dict[str, Any]:
     """Return what a run would do, for `--dry-run`."""
     content: dict[str, Any] = {"campaign": campaign}
-    for name in ("space", "selection", "confidence", "training"):
+    for name in ("space", "selection", "prediction", "training"):
         if name in builder and builder[name] is not None:
             content[name] = builder[name].get_dict()
     content["model"] = str(builder["model"].uuid) if builder.get("model") is not None else "trained in this campaign"

@@ -103,7 +103,7 @@ def report_data(report: CampaignReport) -> dict[str, Any]:
 
 def window(report: CampaignReport) -> tuple[float, float] | None:
     """Return the window of gaps that the campaign looked for, eV."""
-    for record in (report.settings.get("selection"), report.settings.get("confidence")):
+    for record in (report.settings.get("selection"), report.settings.get("prediction")):
         if record is not None and record.content.get("window_ev"):
             low, high = record.content["window_ev"]
             return float(low), float(high)

@@ -50,7 +50,7 @@ class ScreeningWorkChain(WorkChain):
         spec.input("code_learning", valid_type=AbstractCode, required=False, help="Interpreter that trains.")
         spec.input("model", valid_type=ModelCheckpointData, required=False, help="A trained model; no training then.")
         spec.input("space", valid_type=Dict, help="The space: `{preset: halide}` or lists of elements.")
-        spec.input("confidence", valid_type=Dict, help="`confidence` of the intervals and `window_ev` of the ranking.")
+        spec.input("prediction", valid_type=Dict, help="`confidence` of the intervals, `window_ev` of the ranking.")
         spec.input("selection", valid_type=Dict, help="Rules of the funnel (SelectionSettings).")
         spec.input_namespace(
             "known", valid_type=CompositionTableData, required=False, help="Tables of known compounds."
@@ -133,7 +133,7 @@ class ScreeningWorkChain(WorkChain):
             builder.known = {"dataset": dataset}
         builder.space = Dict({key: value for key, value in funnel["space"].items() if value is not None})
         builder.selection = Dict(funnel["selection"])
-        builder.confidence = Dict({"confidence": funnel["confidence"], "window_ev": funnel["selection"]["window_ev"]})
+        builder.prediction = Dict({"confidence": funnel["confidence"], "window_ev": funnel["selection"]["window_ev"]})
         builder.max_concurrent = Int(funnel["max_concurrent"])
         for step, engine in funnel["engines"].items():
             workflow_of(engine, step)
@@ -183,7 +183,7 @@ class ScreeningWorkChain(WorkChain):
         """Predict the gap of every composition."""
         model = self.inputs.model if "model" in self.inputs else self.ctx.train.outputs.model
         self.out("model", model)
-        self.ctx.predictions = predict_band_gaps(model, self.ctx.space, self.inputs.confidence)
+        self.ctx.predictions = predict_band_gaps(model, self.ctx.space, self.inputs.prediction)
         self.out("predictions", self.ctx.predictions)
 
     def select(self) -> None:
