@@ -208,7 +208,7 @@ class Builder:
         source = {"title": card.title, "citation": card.citation, "licence": card.licence, "note": HOSTILE}
         self.dataset = table(dataset.frame, dataset.name, source=source).store()
         self.training = orm.Dict(self.trained.settings).store()
-        self.confidence = orm.Dict({"confidence": 0.9, "window_ev": WINDOW}).store()
+        self.prediction = orm.Dict({"confidence": 0.9, "window_ev": WINDOW}).store()
         self.code, self.target = code, orm.Str(dataset.target).store()
         self.steps = {
             "relax__engine": orm.Str("chgnet"), "relax__code": code, "gap__engine": orm.Str("gpaw"), "gap__code": code,
@@ -218,7 +218,7 @@ class Builder:
         return {
             "dataset": self.dataset, "known__dataset": self.dataset, "target": self.target, "training": self.training,
             "code_learning": code, "space": orm.Dict({"preset": "halide"}), "selection": orm.Dict(rules),
-            "confidence": self.confidence, "max_concurrent": orm.Int(2), **self.steps,
+            "prediction": self.prediction, "max_concurrent": orm.Int(2), **self.steps,
         }  # fmt: skip
 
     def enumerate(self) -> None:
