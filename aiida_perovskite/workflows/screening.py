@@ -33,6 +33,28 @@ def validate_model_or_training(inputs: Mapping[str, Any], _: Any) -> str | None:
     return f"without `model`, the inputs {', '.join(missing)} are needed to train one" if missing else None
 
 
+def validate_selection(value: Dict, _: Any) -> str | None:
+    """Refuse rules that do not exist before anything runs."""
+    from aiida_perovskite.learning.selection import SelectionSettings
+
+    try:
+        SelectionSettings.from_dict(value.get_dict())
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def validate_training(value: Dict | None, _: Any) -> str | None:
+    """Refuse training settings that do not exist before anything runs."""
+    from aiida_perovskite.learning.settings import TrainingSettings
+
+    try:
+        TrainingSettings.from_dict(value.get_dict() if value else {})
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 class ScreeningWorkChain(WorkChain):
     """Screen a space of double perovskites and compute the best candidates.
 
@@ -46,12 +68,20 @@ class ScreeningWorkChain(WorkChain):
         super().define(spec)
         spec.input("dataset", valid_type=CompositionTableData, required=False, help="Table of gaps to train on.")
         spec.input("target", valid_type=Str, required=False, help="Target column of the dataset.")
-        spec.input("training", valid_type=Dict, required=False, help="Training settings (protocol `train`).")
+        spec.input(
+            "training",
+            valid_type=Dict,
+            required=False,
+            validator=validate_training,
+            help="Training settings (protocol `train`).",
+        )
         spec.input("code_learning", valid_type=AbstractCode, required=False, help="Interpreter that trains.")
         spec.input("model", valid_type=ModelCheckpointData, required=False, help="A trained model; no training then.")
         spec.input("space", valid_type=Dict, help="The space: `{preset: halide}` or lists of elements.")
         spec.input("prediction", valid_type=Dict, help="`confidence` of the intervals, `window_ev` of the ranking.")
-        spec.input("selection", valid_type=Dict, help="Rules of the funnel (SelectionSettings).")
+        spec.input(
+            "selection", valid_type=Dict, validator=validate_selection, help="Rules of the funnel (SelectionSettings)."
+        )
         spec.input_namespace(
             "known", valid_type=CompositionTableData, required=False, help="Tables of known compounds."
         )
