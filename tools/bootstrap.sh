@@ -24,13 +24,25 @@ step() {
     "$@" >>"$log" 2>&1 || { tail -n 25 "$log" >&2; fail "$title: failed; the whole output is in $log"; }
 }
 
+# The interpreter that PYTHON names, and no other, if it is set.
 find_python() {
-    local candidate
-    for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
-        [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+    local candidate names=(python3 python3.13 python3.12 python3.11)
+    [ -n "${PYTHON:-}" ] && names=("$PYTHON")
+    for candidate in "${names[@]}"; do
+        "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
         echo "$candidate"; return
     done
-    fail "no Python 3.11 or newer found; install one, or name it: make PYTHON=/path/to/python3 $purpose"
+    fail "${names[0]} is no Python 3.11 or newer; install one (Debian 12: apt-get install python3), or name it:" \
+        "make $purpose PYTHON=/path/to/python3"
+}
+
+# pip writes a package's RECORD last: one without it was cut short, and pip would take it for whole.
+venv_is_whole() {
+    local info
+    .venv/bin/python -m pip --version >/dev/null 2>&1 || return 1
+    for info in .venv/lib/python3.*/site-packages/*.dist-info; do
+        [ -f "$info/RECORD" ] || return 1
+    done
 }
 
 install_debian_packages() {
@@ -81,7 +93,7 @@ if ! "$python" -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(os.pat
 fi
 
 # What has been installed for which state of the sources; a set-up for tests serves the demo as well.
-state=$(cat setup.cfg pyproject.toml constraints.txt tools/bootstrap.sh | sha256sum | cut -c1-16)
+state=$(cat setup.cfg constraints.txt tools/bootstrap.sh | sha256sum | cut -c1-16)
 state="$state $("$python" -c 'import sys; print(*sys.version_info[:3], sep=".")') $PWD"
 for stamp in ".venv/installed-$purpose" .venv/installed-test; do
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ]; then exit 0; fi
@@ -89,7 +101,8 @@ done
 
 install_debian_packages "${packages[@]}"
 # An environment that was moved or half made is made anew; one that is whole is only completed.
-if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+if ! venv_is_whole; then
+    [ -e .venv ] && say "removing a .venv that was moved or half made"
     rm -rf .venv
     say "making .venv with $("$python" --version)"
     "$python" -m venv .venv || fail "$python cannot make an environment; on Debian: sudo apt-get install python3-venv"
