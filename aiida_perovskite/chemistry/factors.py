@@ -109,7 +109,7 @@ def describe(compositions: Iterable[Composition]) -> dict[str, NDArray[Any]]:
     Returns
     -------
     dict of numpy.ndarray
-        Arrays of shape (N,): ``formula``, ``a``, ``b``, ``c``, ``d`` (text, dtype object), ``charge_a`` ... ``charge_d``
+        Arrays of shape (N,): ``formula``, ``a``, ``b``, ``c``, ``d`` (text, dtype object), ``charge_a`` to ``charge_d``
         (int64), ``charge_balanced``, ``open_shell`` (bool), ``octahedral_factor``, ``goldschmidt_factor``,
         ``bartel_factor`` (float64; nan where a radius is not known or the factor is undefined).
     """

@@ -10,7 +10,7 @@ numbers are used, and a state counts if it makes up at least `RELEVANT_SHARE` of
 
 Cations are positive, the anion is negative, and no ion has an odd electron in an s or p shell: Ga2+, In2+, Sb4+ are
 averages over two real ions, Hg+ is half of a pair. Among the assignments that balance, closed-shell ones come
-first (only Tl with Au depends on that: Au+ Tl3+ rather than Au3+ Tl+), then the larger product of the ICSD shares. So In
+first (only Tl with Au depends on that: Au+ Tl3+, not Au3+ Tl+), then the larger product of the ICSD shares. So In
 with Tl is In3+ Tl+, with In+ Tl3+ second.
 
 Radii. Shannon's table (Acta Cryst. A32, 751 (1976), from pymatgen), high-spin where it has both spins; for ions that it
@@ -112,8 +112,8 @@ def likely_charges(composition: Composition) -> Charges:
     assignments = charge_assignments(composition)
     if assignments:
         return assignments[0]
-    signs = (1, 1, 1, -1)
-    return Charges(*(_commonest(symbol, composition.d, sign) for symbol, sign in zip(composition.elements, signs)))
+    signed = zip(composition.elements, (1, 1, 1, -1), strict=True)
+    return Charges(*(_commonest(symbol, composition.d, sign) for symbol, sign in signed))
 
 
 def _commonest(symbol: str, anion: str, sign: int) -> int:
@@ -123,7 +123,8 @@ def _commonest(symbol: str, anion: str, sign: int) -> int:
 
 def is_open_shell(composition: Composition, charges: Charges) -> bool:
     """Tell whether an ion has unpaired electrons."""
-    return any(unpaired_electrons(symbol, charge) for symbol, charge in zip(composition.elements, charges))
+    ions = zip(composition.elements, charges, strict=True)
+    return any(unpaired_electrons(symbol, charge) for symbol, charge in ions)
 
 
 def _states(symbol: str, anion: str, override: Mapping[str, Sequence[int]]) -> dict[int, float]:

@@ -60,7 +60,7 @@ def prototype_atoms(
         x_halide = from_radii[1] if x_halide is None else x_halide
     if not (lattice_angstrom > 0 and 0 < x_halide < 0.5):
         raise ValueError(
-            f"no double perovskite has a = {lattice_angstrom:g} Angstrom and x = {x_halide:g}; give a > 0 and 0 < x < 1/2"
+            f"no double perovskite has a = {lattice_angstrom:g} Angstrom, x = {x_halide:g}; give a > 0 and 0 < x < 1/2"
         )
     octahedron = x_halide * np.kron(np.eye(3), [[1.0], [-1.0]])
     sites = np.vstack([[[0.25] * 3, [0.75] * 3, [0.0] * 3, [0.5] * 3], octahedron])

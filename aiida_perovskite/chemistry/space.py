@@ -59,7 +59,7 @@ def _walk(symbols_ab: list[str], symbols_c: list[str], symbols_d: list[str]) -> 
 
 
 def _checked(symbols: Iterable[str]) -> list[str]:
-    """Drop repeats, keep the order, refuse what is no element (and a plain string, whose letters would pass for elements)."""
+    """Drop repeats, keep the order; refuse what is no element, and a text, whose letters would pass for elements."""
     if isinstance(symbols, str):
         raise CompositionError(f"{symbols!r} is one text; give a list of element symbols")
     unique = list(dict.fromkeys(symbols))
@@ -97,6 +97,6 @@ def space_from_settings(settings: dict[str, Any]) -> list[Composition]:
     keys = ("ab_elements", "c_elements", "d_elements")
     if set(settings) != set(keys):
         raise ValueError(
-            f"a space is given by preset alone or by {', '.join(keys)}; found {', '.join(sorted(settings)) or 'nothing'}"
+            f"a space is given by preset alone or by {', '.join(keys)}; not by {', '.join(sorted(settings)) or 'nothing'}"
         )
     return list(enumerate_space(*(settings[key] for key in keys)))

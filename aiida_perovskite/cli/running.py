@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import click
 from aiida.cmdline.utils import echo
 
-from aiida_perovskite.cli.campaigns import state_of
-
 if TYPE_CHECKING:
     from aiida.orm import CalcJobNode, ProcessNode
 
@@ -36,6 +34,8 @@ def wait_for(node: ProcessNode, *, quiet: bool = False) -> None:
     """
     from aiida.orm import ProcessNode, load_node
 
+    from aiida_perovskite.workflows.interfaces import how_it_ended
+
     start, shown, told = time.monotonic(), 0, time.monotonic()
     try:
         while True:
@@ -58,8 +58,9 @@ def wait_for(node: ProcessNode, *, quiet: bool = False) -> None:
     if not quiet:
         _clear_status()
     if not fresh.is_finished_ok:
-        reason = fresh.exit_message or fresh.exception or f"it ended as {state_of(fresh)}"
-        raise ValueError(f"process {node.pk} failed: {reason} (`verdi process report {node.pk}` says more)")
+        raise ValueError(
+            f"process {node.pk} failed: {how_it_ended(fresh)} (`verdi process report {node.pk}` says more)"
+        )
 
 
 def running_jobs(node: ProcessNode) -> Iterator[CalcJobNode]:
@@ -90,7 +91,7 @@ def _print_reports(node: ProcessNode, shown: int, start: float) -> int:
 
     logs = [log for log in Log.collection.get_logs_for(node) if log.levelname == "REPORT"]
     for log in logs[shown:]:
-        message = log.message.split("]: ", 1)[-1].split(": ", 1)[-1]
+        message = log.message.split("]: ", 1)[-1]
         _clear_status()
         click.echo(f"[{_clock(start)}] {message}")
     return len(logs)

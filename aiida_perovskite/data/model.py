@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiida.common.exceptions import ValidationError
 from aiida.orm import Data
+from aiida.orm.implementation.utils import clean_value
 from aiida.orm.pydantic import OrmMetadataField
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ def queryable(content: dict[str, Any]) -> dict[str, Any]:
     """Return what a query can ask for, from the description of a checkpoint."""
     names = ("architecture", "target", "seed", "data_sha256", "metrics", "versions")
     counts = {"n_members": len(content["scales"]), "n_training": len(content["split"])}
-    return {**{name: content[name] for name in names}, **counts}
-
+    # As AiiDA stores them, with 14 digits: else a checkpoint that caching copies would not equal its description.
+    cleaned: dict[str, Any] = clean_value({**{name: content[name] for name in names}, **counts})
+    return cleaned
 
 
 class ModelCheckpointData(Data):

@@ -73,7 +73,8 @@ class CompositionTableData(SinglefileData):
                 "name": name,
                 "n_rows": len(frame),
                 "columns": [
-                    {"name": field.name, "dtype": str(field.type), "unit": unit_of(field.name)} for field in table.schema
+                    {"name": field.name, "dtype": str(field.type), "unit": unit_of(field.name)}
+                    for field in table.schema
                 ],
                 "sha256": digest(frame),
                 "source": dict(source or {}),

@@ -8,7 +8,7 @@ from aiida.engine import ExitCode, ToContext, WorkChain
 from aiida.orm import AbstractCode, BandsData, Dict, List, Str, StructureData
 
 from aiida_perovskite.calculations.functions import build_prototype, judge_candidate
-from aiida_perovskite.workflows.interfaces import workflow_of
+from aiida_perovskite.workflows.interfaces import how_it_ended, workflow_of
 
 
 class CandidateWorkChain(WorkChain):
@@ -53,7 +53,7 @@ class CandidateWorkChain(WorkChain):
     def run_gap(self) -> ExitCode | Any:
         """Compute the gap of the relaxed structure."""
         if not self.ctx.relax.is_finished_ok:
-            return self.exit_codes.ERROR_RELAX_FAILED.format(message=self.ctx.relax.exit_message)
+            return self.exit_codes.ERROR_RELAX_FAILED.format(message=how_it_ended(self.ctx.relax))
         self.out("geometry", self.ctx.relax.outputs.results)
         moments = self.ctx.prototype["magnetic_moments"]
         return ToContext(gap=self._submit("gap", structure=self.ctx.relax.outputs.structure, magnetic_moments=moments))
@@ -61,7 +61,7 @@ class CandidateWorkChain(WorkChain):
     def judge(self) -> ExitCode | None:
         """Hand out the results and the verdict."""
         if not self.ctx.gap.is_finished_ok:
-            return self.exit_codes.ERROR_GAP_FAILED.format(message=self.ctx.gap.exit_message)
+            return self.exit_codes.ERROR_GAP_FAILED.format(message=how_it_ended(self.ctx.gap))
         outputs = self.ctx.gap.outputs
         for name in ("structure", "bands_pbe", "bands_hse06", "bands_hse06_soc"):
             self.out(name, outputs[name])

@@ -19,13 +19,20 @@ from aiida.engine import (
     process_handler,
     while_,
 )
-from aiida.orm import AbstractCode, BandsData, CalcJobNode, Data, Dict, List, SinglefileData, StructureData
+from aiida.orm import AbstractCode, BandsData, CalcJobNode, Data, Dict, List, ProcessNode, SinglefileData, StructureData
 from aiida.plugins import WorkflowFactory
 from aiida_shell import ShellJob
 
 from aiida_perovskite.calculations.jobs import script_job
 from aiida_perovskite.parsers.base import NO_RESULTS
 from aiida_perovskite.workflows.protocols import load_protocol
+
+
+def how_it_ended(node: ProcessNode) -> str:
+    """Return in one sentence why a process did not succeed: its exit message, else what it raised, else its state."""
+    state = node.process_state.value if node.process_state else "created"
+    raised = (node.exception or "").strip().splitlines()
+    return node.exit_message or (raised[-1] if raised else f"process {node.pk} ended as {state}")
 
 
 def workflow_of(engine: str, step: str) -> type[WorkChain]:

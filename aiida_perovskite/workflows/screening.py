@@ -18,7 +18,7 @@ from aiida_perovskite.calculations.functions import (
 from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.candidate import CandidateWorkChain
-from aiida_perovskite.workflows.interfaces import workflow_of
+from aiida_perovskite.workflows.interfaces import how_it_ended, workflow_of
 from aiida_perovskite.workflows.protocols import load_protocol
 from aiida_perovskite.workflows.train import TrainModelWorkChain
 
@@ -203,7 +203,7 @@ class ScreeningWorkChain(WorkChain):
         """Hand out what the training produced."""
         train = self.ctx.train
         if not train.is_finished_ok:
-            return self.exit_codes.ERROR_TRAINING_FAILED.format(message=train.exit_message)
+            return self.exit_codes.ERROR_TRAINING_FAILED.format(message=how_it_ended(train))
         for name in ("metrics", "cross_validation", "history", "learning_curve"):
             if name in train.outputs:
                 self.out(name, train.outputs[name])
@@ -244,7 +244,7 @@ class ScreeningWorkChain(WorkChain):
                 candidates[f"gap_{formula}"] = node.outputs.gap
                 candidates[f"verdict_{formula}"] = node.outputs.verdict
             else:
-                failures[formula] = node.exit_message or f"ended as {node.process_state.value}"
+                failures[formula] = how_it_ended(node)
         if self.ctx.chosen:
             self.out("results", collect_results(self.ctx.selection, Dict(failures), **candidates))
         if failures and not candidates:

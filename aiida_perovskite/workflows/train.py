@@ -12,6 +12,7 @@ from aiida_perovskite.calculations.functions import write_training_settings
 from aiida_perovskite.calculations.jobs import training_job
 from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
+from aiida_perovskite.workflows.interfaces import how_it_ended
 
 
 class TrainModelWorkChain(WorkChain):
@@ -51,7 +52,7 @@ class TrainModelWorkChain(WorkChain):
         """Hand out what the job produced."""
         training = self.ctx.training
         if not training.is_finished_ok:
-            return self.exit_codes.ERROR_TRAINING_FAILED.format(message=training.exit_message)
+            return self.exit_codes.ERROR_TRAINING_FAILED.format(message=how_it_ended(training))
         for name in ("model", "metrics", "cross_validation", "history", "learning_curve"):
             if name in training.outputs:
                 self.out(name, training.outputs[name])
