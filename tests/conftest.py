@@ -1,37 +1,17 @@
-"""Fixtures shared by all rooms: a temporary AiiDA profile, its codes, and where the shared data lie."""
+"""Fixtures shared by all rooms: a Code, and where the shared data lie."""
 
 from __future__ import annotations
 
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-# Importing aiida creates a configuration folder: never in the home of whoever runs the tests.
-os.environ["AIIDA_PATH"] = tempfile.mkdtemp(prefix="aiida-perovskite-tests-")
-# The daemon is started by `verdi`, which lies beside the interpreter whether or not the environment is activated.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-# One thread per process, as in production: the machine's cores are shared between processes.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 if TYPE_CHECKING:
-    from aiida.manage.configuration.profile import Profile
     from aiida.orm import InstalledCode
-
-pytest_plugins = "aiida.tools.pytest_fixtures"
-
-
-@pytest.fixture(scope="session")
-def aiida_profile(aiida_config: Any, aiida_profile_factory: Callable[..., Any]) -> Iterator[Profile]:
-    """A temporary profile like the demo's: SQLite storage and the built-in ZeroMQ broker."""
-    with aiida_profile_factory(aiida_config, broker_backend="core.zeromq") as profile:
-        aiida_config.set_option("daemon.timeout", 60, scope=profile.name)
-        aiida_config.set_option("runner.poll.interval", 1, scope=profile.name)
-        yield profile
 
 
 @pytest.fixture
