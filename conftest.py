@@ -26,7 +26,7 @@ pytest_plugins = "aiida.tools.pytest_fixtures"
 
 @pytest.fixture(scope="session")
 def aiida_profile(aiida_config: Any, aiida_profile_factory: Callable[..., Any]) -> Iterator[Profile]:
-    """A temporary profile like the demo's: SQLite storage and the built-in ZeroMQ broker."""
+    """Provide a temporary profile like the demo's: SQLite storage and the built-in ZeroMQ broker."""
     with aiida_profile_factory(aiida_config, broker_backend="core.zeromq") as profile:
         aiida_config.set_option("daemon.timeout", 60, scope=profile.name)
         aiida_config.set_option("runner.poll.interval", 1, scope=profile.name)

@@ -13,7 +13,7 @@ _configuration = tempfile.TemporaryDirectory()
 os.environ["AIIDA_PATH"] = _configuration.name
 (Path(_configuration.name) / ".aiida").mkdir()
 
-import aiida_perovskite
+import aiida_perovskite  # noqa: E402  after the configuration folder is set
 
 project = "aiida-perovskite"
 author = "the aiida-perovskite developers"

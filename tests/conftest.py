@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def python_code(aiida_code_installed: Callable[..., InstalledCode], aiida_localhost: Any) -> InstalledCode:
     """The interpreter that runs the tests, as a Code: it has torch, and CHGNet and GPAW where these are installed."""
     aiida_localhost.set_minimum_job_poll_interval(0)
-    return aiida_code_installed(label="python", default_calc_job_plugin="core.shell", filepath_executable=sys.executable)
+    return aiida_code_installed(
+        label="python", default_calc_job_plugin="core.shell", filepath_executable=sys.executable
+    )
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def enumerate_space(parameters: Dict) -> CompositionTableData:
 
     compositions = space_from_settings(parameters.get_dict())
     return CompositionTableData.from_frame(
-        pd.DataFrame(describe(compositions)), name="space", source={"parameters": parameters.get_dict()}
+        pd.DataFrame(describe(compositions)), name="space", origin={"parameters": parameters.get_dict()}
     )
 
 

@@ -97,6 +97,6 @@ def space_from_settings(settings: dict[str, Any]) -> list[Composition]:
     keys = ("ab_elements", "c_elements", "d_elements")
     if set(settings) != set(keys):
         raise ValueError(
-            f"a space is given by preset alone or by {', '.join(keys)}; not by {', '.join(sorted(settings)) or 'nothing'}"
+            f"a space needs a preset alone or {', '.join(keys)}, not {', '.join(sorted(settings)) or 'nothing'}"
         )
     return list(enumerate_space(*(settings[key] for key in keys)))

@@ -70,7 +70,7 @@ def read_dataset(name: str, file: Path | None, target: str | None) -> tuple[Comp
             dataset.frame,
             name=dataset.name,
             description=card.title,
-            source={"citation": card.citation, "licence": card.licence, "sha256": card.sha256},
+            origin={"citation": card.citation, "licence": card.licence, "sha256": card.sha256},
         ), target or dataset.target
     path = Path(name)
     if not path.is_file():
@@ -103,10 +103,10 @@ def latest_model(identifier: str | None) -> ModelCheckpointData:
             raise ValueError(f"node {identifier} is not a trained model but a {type(node).__name__}")
         return node
     query = QueryBuilder().append(ModelCheckpointData, tag="model").order_by({"model": {"ctime": "desc"}})
-    node = query.first(flat=True)
-    if node is None:
+    newest: ModelCheckpointData | None = query.first(flat=True)
+    if newest is None:
         raise ValueError("this profile holds no trained model yet: run `aiida-perovskite train` or `screen` first")
-    return node
+    return newest
 
 
 def read_overrides(path: Path | None) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-
+"""AiiDA Data classes: tables of compositions and checkpoints of models."""

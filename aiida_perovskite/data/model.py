@@ -61,7 +61,7 @@ class ModelCheckpointData(Data):
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         node = cls()
         for name in (WEIGHTS, DESCRIPTION):
-            node.base.repository.put_object_from_file(folder / name, name)
+            node.base.repository.put_object_from_file(str(folder / name), name)
         node.base.attributes.set_many(queryable(content))
         return node
 

@@ -33,8 +33,9 @@ UNITS = {
 class CompositionTableData(SinglefileData):
     """A table with one row per composition, as Parquet: thousands of compounds are one node.
 
-    What belongs to such tables, a learning curve or the losses of a training, is kept in the same way. The columns and their units are attributes, so that tables can be found by what they hold. As a single file it goes
-    into a job as it is.
+    What belongs to such tables, a learning curve or the losses of a training, is kept in the same way. The columns and
+    their units are attributes, so that tables can be found by what they hold. As a single file it goes into a job as it
+    is.
     """
 
     class AttributesModel(SinglefileData.AttributesModel):
@@ -44,11 +45,11 @@ class CompositionTableData(SinglefileData):
         n_rows: int = OrmMetadataField(description="Number of rows")
         columns: list[dict[str, Any]] = OrmMetadataField(description="Name, type and unit of each column")
         sha256: str = OrmMetadataField(description="Digest of the content, whatever Parquet version wrote it")
-        source: dict[str, Any] = OrmMetadataField(description="Where the content is from: citation, licence, ...")
+        origin: dict[str, Any] = OrmMetadataField(description="Where the content is from: citation, licence, ...")
 
     @classmethod
     def from_frame(
-        cls, frame: pd.DataFrame, *, name: str, description: str = "", source: Mapping[str, Any] | None = None
+        cls, frame: pd.DataFrame, *, name: str, description: str = "", origin: Mapping[str, Any] | None = None
     ) -> CompositionTableData:
         """Return an unstored node that holds ``frame``; its index is not kept.
 
@@ -77,7 +78,7 @@ class CompositionTableData(SinglefileData):
                     for field in table.schema
                 ],
                 "sha256": digest(frame),
-                "source": dict(source or {}),
+                "origin": dict(origin or {}),
             }
         )
         node.label = name
@@ -113,14 +114,14 @@ class CompositionTableData(SinglefileData):
         return str(self.base.attributes.get("sha256"))
 
     @property
-    def source(self) -> dict[str, Any]:
+    def origin(self) -> dict[str, Any]:
         """Where the content is from."""
-        return dict(self.base.attributes.get("source"))
+        return dict(self.base.attributes.get("origin"))
 
     def _validate(self) -> bool:
         """Refuse a node whose attributes do not describe its file."""
         super()._validate()
-        missing = {"name", "n_rows", "columns", "sha256", "source"} - set(self.base.attributes.keys())
+        missing = {"name", "n_rows", "columns", "sha256", "origin"} - set(self.base.attributes.keys())
         if missing:
             raise ValidationError(f"make tables with `from_frame`: attributes {sorted(missing)} are missing")
         frame = self.to_frame()

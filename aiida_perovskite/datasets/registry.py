@@ -18,9 +18,7 @@ from aiida_perovskite.datasets.tables import DatasetError, canonical
 if TYPE_CHECKING:
     import pandas as pd
 
-MATERIALS_PROJECT = (
-    "A. Jain et al., APL Materials 1, 011002 (2013); materials data of the Materials Project, CC BY 4.0"
-)
+MATERIALS_PROJECT = "A. Jain et al., APL Materials 1, 011002 (2013); materials data of the Materials Project, CC BY 4.0"
 GET_FROM_MATERIALS_PROJECT = (
     "query the Materials Project with mp-api and your own key (quaternary 1:1:2:6 entries in space group 225, fields "
     "material_id, formula_pretty, structure, band_gap, formation_energy_per_atom, energy_above_hull) and write the "
@@ -203,7 +201,7 @@ def _read_elpasolites(path: Path) -> pd.DataFrame:
 REGISTRY: dict[str, _Entry] = {
     "halide-gaps-gpaw": _Entry(
         DatasetCard(
-            title="HSE06 + spin-orbit band gaps of closed-shell halide double perovskites, computed with CHGNet and GPAW",
+            title="HSE06 + spin-orbit band gaps of closed-shell halide double perovskites, by CHGNet and GPAW",
             citation="the aiida-perovskite developers (2026), shipped with aiida-perovskite",
             licence="CC BY 4.0",
             sha256="",

@@ -83,7 +83,9 @@ def validate_table(frame: pd.DataFrame, required: Sequence[str]) -> None:
         raise DatasetError(f"the table has no column {', '.join(missing)}; its columns are {', '.join(frame.columns)}")
     if frame.empty:
         raise DatasetError("the table has no rows")
-    bad, first, repeated = [], {}, []
+    bad: list[str] = []
+    first: dict[str, int] = {}
+    repeated: list[str] = []
     for row, text in enumerate(frame["formula"], start=2):
         try:
             formula = Composition.parse(str(text)).formula

@@ -190,7 +190,7 @@ def datasets(given: Mapping[str, Any]) -> Iterator[Dataset]:
             role="training" if label == "dataset" else "known compounds",
             sha256=content.get("sha256", ""),
             n_rows=Number(content.get("n_rows"), source(node, label), "n_rows"),
-            card=dict(content.get("source") or {}),
+            card=dict(content.get("origin") or {}),
         )
 
 

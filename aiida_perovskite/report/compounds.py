@@ -41,7 +41,7 @@ def point_name(kpoint: np.ndarray) -> str:
 
 
 def roles(crystal: Structure) -> tuple[str, str, str, str]:
-    """Return the elements on A, B, C, D by how often each occurs: once, once, twice and six times in a primitive cell."""
+    """Return the elements on A, B, C, D by how often each occurs in a primitive cell: once, once, twice, six times."""
     counts = {symbol: crystal.symbols.count(symbol) for symbol in dict.fromkeys(crystal.symbols)}
     a, b, c, d = sorted(counts, key=lambda symbol: counts[symbol])
     return a, b, c, d

@@ -42,11 +42,12 @@ def provenance_diagram(report: CampaignReport) -> str:
     parts = [_link(boxes[start], boxes[end]) for start, end in links if start in boxes and end in boxes]
     parts += [_box(box) for box in boxes.values()]
     return Markup(
-        '<svg class="diagram" viewBox="-1 -1 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">{content}</svg>'
+        '<svg class="diagram" viewBox="-1 -1 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">'
+        "{content}</svg>"
     ).format(
         w=round(width),
         h=round(height),
-        label="Flow of the campaign: dataset and settings, training, checkpoint, predictions, selection, candidates, results",
+        label="Flow: dataset and settings, training, checkpoint, predictions, selection, candidates, results",
         content=Markup("").join(parts),
     )
 

@@ -55,9 +55,16 @@ def parity(table: Table) -> Figure:
     frame["halide"] = frame["formula"].map(lambda formula: sites(formula)[3])
     reach = [0.0, float(frame[["target_ev", "gap_ev"]].to_numpy().max()) * 1.04]
     data: list[Any] = [
-        go.Scatter(x=reach, y=reach, mode="lines", line={"color": NEUTRAL, "dash": "dash", "width": 1}, hoverinfo="skip",
-                   name="exact", showlegend=False)
-    ]  # fmt: skip
+        go.Scatter(
+            x=reach,
+            y=reach,
+            mode="lines",
+            line={"color": NEUTRAL, "dash": "dash", "width": 1},
+            hoverinfo="skip",
+            name="exact",
+            showlegend=False,
+        )
+    ]
     for index, (halide, part) in enumerate(frame.groupby("halide", sort=False)):
         data.append(_parity_series(part, str(halide), index))
     worst = frame.loc[frame["error"].abs().sort_values(ascending=False).index[:N_NAMED]]
@@ -109,11 +116,19 @@ def _names(worst: pd.DataFrame, reach: float) -> list[dict[str, Any]]:
         heights.append(row["gap_ev"])
         labels.append(
             {
-                "x": round(row["target_ev"], 4), "y": round(row["gap_ev"], 4), "text": row["label"], "showarrow": True,
-                "arrowhead": 0, "arrowwidth": 0.8, "arrowcolor": NEUTRAL, "ax": 24 * side, "ay": -14 * (1 + 1.2 * crowded),
-                "xanchor": "left" if side > 0 else "right", "font": {"size": 11},
+                "x": round(row["target_ev"], 4),
+                "y": round(row["gap_ev"], 4),
+                "text": row["label"],
+                "showarrow": True,
+                "arrowhead": 0,
+                "arrowwidth": 0.8,
+                "arrowcolor": NEUTRAL,
+                "ax": 24 * side,
+                "ay": -14 * (1 + 1.2 * crowded),
+                "xanchor": "left" if side > 0 else "right",
+                "font": {"size": 11},
             }
-        )  # fmt: skip
+        )
     return labels
 
 
@@ -141,7 +156,12 @@ def learning_curve(table: Table) -> Figure:
     sizes = sorted({int(size) for size in table.frame["n_training"]})
     return _json(
         data,
-        xaxis={"title": {"text": "training compounds"}, "type": "log", "tickvals": sizes, "ticktext": [str(n) for n in sizes]},
+        xaxis={
+            "title": {"text": "training compounds"},
+            "type": "log",
+            "tickvals": sizes,
+            "ticktext": [str(n) for n in sizes],
+        },
         yaxis=_energy_axis("held-out MAE (eV)", rangemode="tozero"),
         legend=LEGEND,
         showlegend=True,
@@ -162,13 +182,31 @@ def history(table: Table) -> Figure:
     clear = {"color": "rgba(0,0,0,0)"}
     data = [
         go.Scatter(x=epochs, y=high.tolist(), line=clear, hoverinfo="skip", showlegend=False),
-        go.Scatter(x=epochs, y=low.tolist(), line=clear, fill="tonexty", fillcolor="rgba(0,114,178,0.2)",
-                   hoverinfo="skip", showlegend=False),
-        go.Scatter(x=epochs, y=middle.tolist(), line={"color": BLUE, "width": 2}, name="training loss",
-                   hovertemplate="epoch %{x}: loss %{y:.3f}<extra></extra>"),
-        go.Scatter(x=epochs, y=errors.round(4).tolist(), line={"color": ORANGE, "width": 2, "dash": "dash"}, yaxis="y2",
-                   name="held-out MAE", hovertemplate="epoch %{x}: %{y:.3f} eV<extra></extra>"),
-    ]  # fmt: skip
+        go.Scatter(
+            x=epochs,
+            y=low.tolist(),
+            line=clear,
+            fill="tonexty",
+            fillcolor="rgba(0,114,178,0.2)",
+            hoverinfo="skip",
+            showlegend=False,
+        ),
+        go.Scatter(
+            x=epochs,
+            y=middle.tolist(),
+            line={"color": BLUE, "width": 2},
+            name="training loss",
+            hovertemplate="epoch %{x}: loss %{y:.3f}<extra></extra>",
+        ),
+        go.Scatter(
+            x=epochs,
+            y=errors.round(4).tolist(),
+            line={"color": ORANGE, "width": 2, "dash": "dash"},
+            yaxis="y2",
+            name="held-out MAE",
+            hovertemplate="epoch %{x}: %{y:.3f} eV<extra></extra>",
+        ),
+    ]
     return _json(
         data,
         xaxis={"title": {"text": "epoch"}},
@@ -179,7 +217,7 @@ def history(table: Table) -> Figure:
 
 
 def histogram(table: Table, window: tuple[float, float] | None) -> Figure:
-    """Number of compositions by predicted gap; bins of 0.1 eV, those within the window in another colour."""
+    """Draw the number of compositions by predicted gap; bins of 0.1 eV, those within the window in another colour."""
     import plotly.graph_objects as go
 
     gaps = table.frame["gap_ev"].to_numpy(dtype=float)
@@ -196,10 +234,31 @@ def histogram(table: Table, window: tuple[float, float] | None) -> Figure:
     )
     shapes, notes = [], []
     if window is not None:
-        shapes = [{"type": "rect", "xref": "x", "yref": "paper", "x0": window[0], "x1": window[1], "y0": 0, "y1": 1,
-                   "fillcolor": "rgba(230,159,0,0.14)", "line": {"width": 0}, "layer": "below"}]  # fmt: skip
-        notes = [{"x": window[1], "y": 1, "yref": "paper", "xanchor": "left", "yanchor": "top", "showarrow": False,
-                  "text": f" window {window[0]:g}–{window[1]:g} eV"}]  # fmt: skip
+        shapes = [
+            {
+                "type": "rect",
+                "xref": "x",
+                "yref": "paper",
+                "x0": window[0],
+                "x1": window[1],
+                "y0": 0,
+                "y1": 1,
+                "fillcolor": "rgba(230,159,0,0.14)",
+                "line": {"width": 0},
+                "layer": "below",
+            }
+        ]
+        notes = [
+            {
+                "x": window[1],
+                "y": 1,
+                "yref": "paper",
+                "xanchor": "left",
+                "yanchor": "top",
+                "showarrow": False,
+                "text": f" window {window[0]:g}–{window[1]:g} eV",
+            }
+        ]
     return _json(
         [bars],
         bargap=0,
@@ -241,12 +300,21 @@ def element_pairs(table: Table) -> tuple[list[str], Figure]:
         grid[rows[here], columns[here]] = grid[columns[here], rows[here]] = gaps[here].round(3)
         data.append(
             go.Heatmap(
-                x=order, y=order, z=[[None if np.isnan(v) else v for v in line] for line in grid.tolist()], zmin=0, zmax=top,
-                colorscale="Cividis", visible=name == names[0], name=name, xgap=1, ygap=1, hoverongaps=False,
+                x=order,
+                y=order,
+                z=[[None if np.isnan(v) else v for v in line] for line in grid.tolist()],
+                zmin=0,
+                zmax=top,
+                colorscale="Cividis",
+                visible=name == names[0],
+                name=name,
+                xgap=1,
+                ygap=1,
+                hoverongaps=False,
                 colorbar={"title": {"text": "gap (eV)", "side": "right"}, "thickness": 12, "outlinewidth": 0},
                 hovertemplate="%{y}, %{x} with " + name + ": %{z:.2f} eV<extra></extra>",
             )
-        )  # fmt: skip
+        )
     axis = {"type": "category", "showgrid": False, "dtick": 1, "tickfont": {"size": 9}}
     return names, _json(
         data,
@@ -276,18 +344,33 @@ def levels(candidate: Candidate, below: float = 3.0, above: float = 6.0) -> Figu
         for occupied, colour, name in ((True, BLUE, "occupied"), (False, VERMILION, "empty")):
             x, y, text = _segments(by_point, names, occupied)
             data.append(
-                go.Scatter(x=x, y=y, text=text, mode="lines", line={"color": colour, "width": 2 if occupied else 1.6,
-                           "dash": "solid" if occupied else "4px,1px"}, name=name, legendgroup=name, showlegend=column == 0,
-                           xaxis=f"x{suffix}", yaxis="y", hovertemplate="%{text}: %{y:.2f} eV<extra></extra>")
-            )  # fmt: skip
+                go.Scatter(
+                    x=x,
+                    y=y,
+                    text=text,
+                    mode="lines",
+                    line={"color": colour, "width": 2 if occupied else 1.6, "dash": "solid" if occupied else "4px,1px"},
+                    name=name,
+                    legendgroup=name,
+                    showlegend=column == 0,
+                    xaxis=f"x{suffix}",
+                    yaxis="y",
+                    hovertemplate="%{text}: %{y:.2f} eV<extra></extra>",
+                )
+            )
         width = 1 / len(candidate.levels)
         key = level.method.lower().replace("+", "_")
         value = gap.get(f"gap_{key}_ev")
         layout[f"xaxis{suffix}"] = {
-            "domain": [column * width + 0.01, (column + 1) * width - 0.01], "anchor": "y", "showgrid": False, "zeroline": False,
-            "tickvals": list(range(len(names))), "ticktext": names, "range": [-0.6, len(names) - 0.4],
+            "domain": [column * width + 0.01, (column + 1) * width - 0.01],
+            "anchor": "y",
+            "showgrid": False,
+            "zeroline": False,
+            "tickvals": list(range(len(names))),
+            "ticktext": names,
+            "range": [-0.6, len(names) - 0.4],
             "title": {"text": level.method + (f"<br>gap {value:.2f} eV" if value is not None else "")},
-        }  # fmt: skip
+        }
     layout["yaxis"] = _energy_axis("energy above the VBM (eV)", range=[-below, above])
     return _json(data, legend=LEGEND, **layout)
 
@@ -328,16 +411,26 @@ def structure(crystal: Structure) -> Figure:
         red, green, blue = (int(255 * part) for part in jmol_colors[number])
         data.append(
             {
-                "type": "scatter3d", "mode": "markers", "name": symbol, "hovertemplate": f"{symbol}<extra></extra>",
-                "x": points[:, 0].round(3).tolist(), "y": points[:, 1].round(3).tolist(), "z": points[:, 2].round(3).tolist(),
-                "marker": {"size": round(4 * float(covalent_radii[number]) + 2, 1), "color": f"rgb({red},{green},{blue})",
-                           "line": {"color": "rgba(60,60,60,0.8)", "width": 1}},
+                "type": "scatter3d",
+                "mode": "markers",
+                "name": symbol,
+                "hovertemplate": f"{symbol}<extra></extra>",
+                "x": points[:, 0].round(3).tolist(),
+                "y": points[:, 1].round(3).tolist(),
+                "z": points[:, 2].round(3).tolist(),
+                "marker": {
+                    "size": round(4 * float(covalent_radii[number]) + 2, 1),
+                    "color": f"rgb({red},{green},{blue})",
+                    "line": {"color": "rgba(60,60,60,0.8)", "width": 1},
+                },
             }
-        )  # fmt: skip
+        )
     hidden = {"visible": False}
     camera = {"eye": {"x": 1.2, "y": 0.62, "z": 0.42}, "center": {"x": 0, "y": 0, "z": -0.05}}
     scene = {"xaxis": hidden, "yaxis": hidden, "zaxis": hidden, "aspectmode": "data", "camera": camera}
-    return _json(data, scene=scene, legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"})
+    return _json(
+        data, scene=scene, legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"}
+    )
 
 
 def _conventional(crystal: Structure) -> dict[str, np.ndarray]:
@@ -381,7 +474,17 @@ def _octahedra(centres: np.ndarray, anions: np.ndarray, cation: str, anion: str,
     grid = np.array(points).reshape(-1, 3).round(3)
     i, j, k = np.array(faces, dtype=int).reshape(-1, 3).T
     return {
-        "type": "mesh3d", "x": grid[:, 0].tolist(), "y": grid[:, 1].tolist(), "z": grid[:, 2].tolist(), "i": i.tolist(),
-        "j": j.tolist(), "k": k.tolist(), "color": colour, "opacity": 0.55, "flatshading": True, "hoverinfo": "skip",
-        "name": f"{cation}{anion}6 octahedra", "showlegend": True,
-    }  # fmt: skip
+        "type": "mesh3d",
+        "x": grid[:, 0].tolist(),
+        "y": grid[:, 1].tolist(),
+        "z": grid[:, 2].tolist(),
+        "i": i.tolist(),
+        "j": j.tolist(),
+        "k": k.tolist(),
+        "color": colour,
+        "opacity": 0.55,
+        "flatshading": True,
+        "hoverinfo": "skip",
+        "name": f"{cation}{anion}6 octahedra",
+        "showlegend": True,
+    }

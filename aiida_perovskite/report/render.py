@@ -39,23 +39,27 @@ def render(report: CampaignReport) -> str:
         From :func:`aiida_perovskite.report.collect.collect_campaign`.
     """
     drawn, layers = draw(report)
-    page: str = _environment().get_template("campaign.html.j2").render(
-        report=report,
-        figures=drawn,
-        layers=layers,
-        window=window(report),
-        data=report_data(report),
-        tables={path: table for path, table in walk(report) if isinstance(table, Table)},
-        css=_asset("campaign.css"),
-        js=_asset("campaign.js"),
-        plotly=_plotly(),
-        diagram=Markup(provenance_diagram(report)),
-        baselines=baseline_rows(report.metrics),
-        coverage=coverage(report.metrics),
-        best=best(report),
-        versions=versions(report),
-        methods=METHODS,
-        not_trusted=NOT_TRUSTED,
+    page: str = (
+        _environment()
+        .get_template("campaign.html.j2")
+        .render(
+            report=report,
+            figures=drawn,
+            layers=layers,
+            window=window(report),
+            data=report_data(report),
+            tables={path: table for path, table in walk(report) if isinstance(table, Table)},
+            css=_asset("campaign.css"),
+            js=_asset("campaign.js"),
+            plotly=_plotly(),
+            diagram=Markup(provenance_diagram(report)),
+            baselines=baseline_rows(report.metrics),
+            coverage=coverage(report.metrics),
+            best=best(report),
+            versions=versions(report),
+            methods=METHODS,
+            not_trusted=NOT_TRUSTED,
+        )
     )
     return page
 
@@ -114,7 +118,9 @@ def baseline_rows(metrics: Record | None) -> list[dict[str, Any]]:
     """Return the network and the baselines, each with its errors, the smallest mean absolute error first."""
     if metrics is None or "mae_ev" not in metrics.numbers:
         return []
-    rows = [{"name": "CNN ensemble", "ours": True, "mae": metrics.numbers["mae_ev"], "rmse": metrics.numbers.get("rmse_ev")}]
+    rows = [
+        {"name": "CNN ensemble", "ours": True, "mae": metrics.numbers["mae_ev"], "rmse": metrics.numbers.get("rmse_ev")}
+    ]
     for name in metrics.content.get("baselines") or {}:
         mae = metrics.numbers.get(f"baselines.{name}.mae_ev")
         if mae is not None:
@@ -224,7 +230,9 @@ def uuid(source: Source | str) -> Markup:
 def csv_link(table: Table, name: str) -> Markup:
     """Return a link that holds the table as CSV."""
     content = base64.b64encode(_rounded(table).to_csv(index=False).encode()).decode()
-    return Markup('<a class="download" download="{0}.csv" href="data:text/csv;base64,{1}">{0}.csv</a>').format(name, content)
+    return Markup('<a class="download" download="{0}.csv" href="data:text/csv;base64,{1}">{0}.csv</a>').format(
+        name, content
+    )
 
 
 def moment(when: datetime) -> str:

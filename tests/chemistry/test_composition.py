@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import copy
 
 import pytest
 from hypothesis import given, settings
@@ -44,7 +44,7 @@ def test_swapping_a_and_b_changes_nothing(symbols: list[str]) -> None:
     assert one == other
     assert hash(one) == hash(other)
     assert one.a < one.b
-    assert pickle.loads(pickle.dumps(one)) == one
+    assert copy.deepcopy(one) == one
 
 
 fragments = st.sampled_from(["Cs", "Ag", "Bi", "Br", "Xx", "2", "6", "1", "0", "(", ")", "₂", "²", "-", ".", " ", "cs"])
@@ -53,11 +53,14 @@ fragments = st.sampled_from(["Cs", "Ag", "Bi", "Br", "Xx", "2", "6", "1", "0", "
 @settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(fragments, max_size=12).map("".join)))
 def test_garbage_is_parsed_or_refused_and_never_crashes(text: str) -> None:
+    message = ""
     try:
         composition = Composition.parse(text)
     except CompositionError as error:
-        assert "expected four different elements" in str(error)
-        assert "\n" not in str(error)
+        message = str(error)
+    if message:
+        assert "expected four different elements" in message
+        assert "\n" not in message
     else:
         assert Composition.parse(composition.formula) == composition
 

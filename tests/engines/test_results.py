@@ -57,7 +57,7 @@ def test_truncated_results_are_an_error(length: int) -> None:
 
 @given(st.integers(0, len(ARRAYS) - 1))
 def test_truncated_arrays_are_an_error(length: int) -> None:
-    with pytest.raises(EngineError, match="arrays.npz"):
+    with pytest.raises(EngineError, match=r"arrays\.npz"):
         parse_gap(GAP, ARRAYS[:length])
 
 

@@ -137,7 +137,7 @@ def test_state_of_another_training_is_refused_and_kept(folder):
 )
 def test_bad_tables_give_one_sentence_and_leave_nothing(folder, content, words):
     (folder / "gaps.csv").write_text(content)
-    code, out, err = finish(*train_arguments("model"), folder=folder)
+    code, _, err = finish(*train_arguments("model"), folder=folder)
     assert code == 2
     assert pd.Series([err]).str.contains(words)[0], err
     assert "Traceback" not in err

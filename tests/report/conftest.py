@@ -14,7 +14,16 @@ import pytest
 # What a stranger's archive may hold: none of it may become part of the page.
 HOSTILE = "</script><img src=x onerror=\"document.title='broken into'\">"
 WINDOW = [0.9, 1.6]
-KPOINTS = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5], [0.5, 0.5, 0.5]]
+KPOINTS = [
+    [0, 0, 0],
+    [0.5, 0.5, 0],
+    [0.5, 0, 0.5],
+    [0, 0.5, 0.5],
+    [0.5, 0, 0],
+    [0, 0.5, 0],
+    [0, 0, 0.5],
+    [0.5, 0.5, 0.5],
+]
 TINY = {"epochs": 2, "members": 2, "folds": 3, "fold_members": 2, "learning_curve": [0.5]}
 
 
@@ -51,15 +60,21 @@ def train(settings: dict[str, Any]) -> SimpleNamespace:
     }
     chosen, stages = select(predictions.merge(space, on="formula"), SelectionSettings.from_dict(rules), set(formulas))
     return SimpleNamespace(
-        dataset=dataset, model=model, settings=training.to_dict(), space=space, predictions=predictions, rules=rules,
-        selection=chosen, stages=stages,
-    )  # fmt: skip
+        dataset=dataset,
+        model=model,
+        settings=training.to_dict(),
+        space=space,
+        predictions=predictions,
+        rules=rules,
+        selection=chosen,
+        stages=stages,
+    )
 
 
 @pytest.fixture(scope="package")
 def campaign(aiida_profile: Any, trained: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A finished campaign with a compound in the window, one outside (PBE gapless), one failed, one in the window."""
-    yield store_campaign(trained, tmp_path_factory.mktemp("model"), "demo <b>campaign</b>")
+    return store_campaign(trained, tmp_path_factory.mktemp("model"), "demo <b>campaign</b>")
 
 
 @pytest.fixture(scope="package")
@@ -160,13 +175,18 @@ def gap_properties(gap: float, gapless: bool) -> dict[str, Any]:
         values |= {f"vbm_k{suffix}": "0.5 0.5 0", f"cbm_k{suffix}": "0.5 0 0", f"vbm_label{suffix}": "X"}
         values |= {f"cbm_label{suffix}": "L"}
     return values | {
-        "a_angstrom": 11.2, "x_halide": 0.2512, "x_chgnet": 0.2467, "force_on_halide_ev_per_angstrom": 0.08,
-        "energy_pbe_ev_per_cell": -31.4, "pbe_gapless": gapless,
+        "a_angstrom": 11.2,
+        "x_halide": 0.2512,
+        "x_chgnet": 0.2467,
+        "force_on_halide_ev_per_angstrom": 0.08,
+        "energy_pbe_ev_per_cell": -31.4,
+        "pbe_gapless": gapless,
         "warnings": ["PBE has no gap: the non-self-consistent hybrid gap starts from a metal and is not to be trusted"]
-        if gapless else [],
+        if gapless
+        else [],
         "cpu_s": {"pbe": 21.4, "hse06": 25.2, "total": 51.3},
         "versions": {"gpaw": "26.7.0", "gpaw_data": "1.2.1", "ase": "3.29.0", "numpy": "2.4.0", "libxc": "6.0.0"},
-    }  # fmt: skip
+    }
 
 
 class Builder:
@@ -198,28 +218,41 @@ class Builder:
         from aiida import orm
 
         computer = orm.Computer.collection.get_or_create(
-            label="localhost", hostname="localhost", transport_type="core.local", scheduler_type="core.direct",
+            label="localhost",
+            hostname="localhost",
+            transport_type="core.local",
+            scheduler_type="core.direct",
             workdir="/tmp/aiida",
-        )[1]  # fmt: skip
+        )[1]
         computer.store()
         code = orm.InstalledCode(label="python", computer=computer, filepath_executable="/usr/bin/python3").store()
         dataset, rules = self.trained.dataset, self.trained.rules
         card = dataset.card
         source = {"title": card.title, "citation": card.citation, "licence": card.licence, "note": HOSTILE}
-        self.dataset = table(dataset.frame, dataset.name, source=source).store()
+        self.dataset = table(dataset.frame, dataset.name, origin=source).store()
         self.training = orm.Dict(self.trained.settings).store()
         self.prediction = orm.Dict({"confidence": 0.9, "window_ev": WINDOW}).store()
         self.code, self.target = code, orm.Str(dataset.target).store()
         self.steps = {
-            "relax__engine": orm.Str("chgnet"), "relax__code": code, "gap__engine": orm.Str("gpaw"), "gap__code": code,
+            "relax__engine": orm.Str("chgnet"),
+            "relax__code": code,
+            "gap__engine": orm.Str("gpaw"),
+            "gap__code": code,
             "relax__parameters": orm.Dict({"max_force_ev_per_angstrom": 0.01}).store(),
             "gap__parameters": orm.Dict({"kpoints": [2, 2, 2], "cutoff_ev": 300}).store(),
-        }  # fmt: skip
+        }
         return {
-            "dataset": self.dataset, "known__dataset": self.dataset, "target": self.target, "training": self.training,
-            "code_learning": code, "space": orm.Dict({"preset": "halide"}), "selection": orm.Dict(rules),
-            "prediction": self.prediction, "max_concurrent": orm.Int(2), **self.steps,
-        }  # fmt: skip
+            "dataset": self.dataset,
+            "known__dataset": self.dataset,
+            "target": self.target,
+            "training": self.training,
+            "code_learning": code,
+            "space": orm.Dict({"preset": "halide"}),
+            "selection": orm.Dict(rules),
+            "prediction": self.prediction,
+            "max_concurrent": orm.Int(2),
+            **self.steps,
+        }
 
     def enumerate(self) -> None:
         """Store the space."""
@@ -236,8 +269,15 @@ class Builder:
 
         given = {"dataset": self.dataset, "target": self.target, "settings": self.training, "code": self.code}
         work = process("work", "TrainModelWorkChain", self.screening, "train", **given)
-        job = process("job", "ShellJob", work, "training", code=self.code, nodes__table=self.dataset,
-                      nodes__settings=self.training)  # fmt: skip
+        job = process(
+            "job",
+            "ShellJob",
+            work,
+            "training",
+            code=self.code,
+            nodes__table=self.dataset,
+            nodes__settings=self.training,
+        )
         if not finished:
             return
         model = self.trained.model
@@ -256,13 +296,28 @@ class Builder:
         """Store predictions and selection."""
         from aiida import orm
 
-        node = process("function", "predict_band_gaps", self.screening, "CALL", model=self.learned["model"],
-                       space=self.space, parameters=self.confidence)  # fmt: skip
+        node = process(
+            "function",
+            "predict_band_gaps",
+            self.screening,
+            "CALL",
+            model=self.learned["model"],
+            space=self.space,
+            parameters=self.confidence,
+        )
         self.predictions = table(self.trained.predictions, "predictions")
         end(node, result=self.predictions)
         rules = self.screening.inputs.selection
-        node = process("function", "select_candidates", self.screening, "CALL", predictions=self.predictions,
-                       space=self.space, settings=rules, dataset=self.dataset)  # fmt: skip
+        node = process(
+            "function",
+            "select_candidates",
+            self.screening,
+            "CALL",
+            predictions=self.predictions,
+            space=self.space,
+            settings=rules,
+            dataset=self.dataset,
+        )
         self.selection = table(self.trained.selection, "selection")
         self.funnel = orm.Dict({"stages": self.trained.stages})
         end(node, selection=self.selection, funnel=self.funnel)
@@ -274,16 +329,35 @@ class Builder:
 
         name = orm.Str(formula).store()
         window = orm.List(WINDOW).store()
-        work = process("work", "CandidateWorkChain", self.screening, f"candidate_{formula}", formula=name,
-                       window_ev=window, **self.steps)  # fmt: skip
+        work = process(
+            "work",
+            "CandidateWorkChain",
+            self.screening,
+            f"candidate_{formula}",
+            formula=name,
+            window_ev=window,
+            **self.steps,
+        )
         build = process("function", "build_prototype", work, "CALL", formula=name)
         start = crystal(formula, 0.25)
         end(build, structure=start)
-        relaxed, geometry = self.step(work, "relax", start, {
-            "structure": crystal(formula, 0.2467),
-            "results": orm.Dict({"a_angstrom": 11.2, "x_chgnet": 0.2467, "energy_chgnet_r2scan_ev_per_cell": -38.2,
-                                 "cpu_s": 4.2, "versions": {"chgnet": "0.4.2", "torch": "2.13.0"}}),
-        })  # fmt: skip
+        relaxed, geometry = self.step(
+            work,
+            "relax",
+            start,
+            {
+                "structure": crystal(formula, 0.2467),
+                "results": orm.Dict(
+                    {
+                        "a_angstrom": 11.2,
+                        "x_chgnet": 0.2467,
+                        "energy_chgnet_r2scan_ev_per_cell": -38.2,
+                        "cpu_s": 4.2,
+                        "versions": {"chgnet": "0.4.2", "torch": "2.13.0"},
+                    }
+                ),
+            },
+        )
         if index == 2:
             self.step(work, "gap", relaxed, None)
             end(work, 402, f"band gap failed: the density did not converge in 150 steps {HOSTILE}", geometry=geometry)
@@ -297,7 +371,9 @@ class Builder:
         judge = process("function", "judge_candidate", work, "CALL", gap=gap, window_ev=window)
         passed = WINDOW[0] <= value <= WINDOW[1]
         where = "in" if passed else "outside"
-        verdict = orm.Dict({"stage": "gap", "passed": passed, "reason": f"gap of {value:.2f} eV lies {where} 0.9-1.6 eV"})
+        verdict = orm.Dict(
+            {"stage": "gap", "passed": passed, "reason": f"gap of {value:.2f} eV lies {where} 0.9-1.6 eV"}
+        )
         end(judge, result=verdict)
         levels = {key: node for key, node in outputs.items() if key.startswith("bands")}
         end(work, structure=structure, geometry=geometry, gap=gap, verdict=verdict, **levels)
@@ -306,8 +382,9 @@ class Builder:
     def step(self, work: Any, name: str, structure: Any, outputs: dict[str, Any] | None) -> Any:
         """Store a WorkChain and its job; without outputs both fail."""
         parameters = self.steps[f"{name}__parameters"]
-        step = process("work", f"{name.title()}WorkChain", work, name, structure=structure, parameters=parameters,
-                       code=self.code)  # fmt: skip
+        step = process(
+            "work", f"{name.title()}WorkChain", work, name, structure=structure, parameters=parameters, code=self.code
+        )
         writer = process("function", f"write_{name}_input", step, "CALL", structure=structure, parameters=parameters)
         file = text_file('{"parameters": {}}', "input.json")
         end(writer, result=file)
@@ -326,7 +403,9 @@ class Builder:
         """Store the table of results."""
         import pandas as pd
 
-        frame = pd.DataFrame([{"formula": formula, "gap_hse06_soc_ev": gap["gap_hse06_soc_ev"]} for formula, gap in gaps.items()])
+        frame = pd.DataFrame(
+            [{"formula": formula, "gap_hse06_soc_ev": gap["gap_hse06_soc_ev"]} for formula, gap in gaps.items()]
+        )
         inputs = {f"gap_{formula}": gap for formula, gap in gaps.items()}
         node = process("function", "collect_results", self.screening, "CALL", selection=self.selection, **inputs)
         self.results = table(frame, "results")
