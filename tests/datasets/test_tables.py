@@ -1,0 +1,60 @@
+"""Tables of users: what is wrong with one is said in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from aiida_perovskite.datasets import DatasetError, load_table
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "gaps.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_good_table_gets_canonical_formulas_and_sites(tmp_path: Path) -> None:
+    frame = load_table(written(tmp_path, "name,formula,gap_ev\nx,Cs2BiAgBr6,1.8\n"), "gap_ev")
+    assert frame.iloc[0].to_dict() == {
+        "formula": "AgBiCs2Br6",
+        "a": "Ag",
+        "b": "Bi",
+        "c": "Cs",
+        "d": "Br",
+        "name": "x",
+        "gap_ev": 1.8,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("formula,gap\nCs2AgBiBr6,1.8\n", "no column gap_ev; its columns are formula, gap"),
+        ("composition,gap_ev\nCs2AgBiBr6,1.8\n", "no column formula"),
+        ("formula,gap_ev\nCs2AgBiBr6,\nCs2AgInBr6,1.2\n", r"no number in row 2 \(Cs2AgBiBr6\)"),
+        ("formula,gap_ev\nCs2AgBiBr6,inf\n", "no number in row 2"),
+        ("formula,gap_ev\nCs2AgBiBr6,wide\n", "no number in row 2"),
+        ("formula,gap_ev\nCs2AgBiBr6,1.8\nCs2BiAgBr6,1.9\n", "occur twice .*AgBiCs2Br6 in rows 2 and 3"),
+        ("formula,gap_ev\nCs2AgBiBr5,1.8\n", "not ABC2D6: row 2: "),
+        ("formula,gap_ev\nCs2AgXxBr6,1.8\n", "not ABC2D6: row 2: "),
+        ("formula,gap_ev\n", "no rows"),
+        ("", "cannot be read as .csv"),
+    ],
+)
+def test_a_bad_table_is_refused_with_its_rows(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(DatasetError, match=words):
+        load_table(written(tmp_path, text), "gap_ev")
+
+
+def test_many_bad_rows_are_counted_not_poured_out(tmp_path: Path) -> None:
+    rows = "".join(f"Cs2AgBiBr{n},1.8\n" for n in range(7, 27))
+    with pytest.raises(DatasetError, match="row 2: .* and 15 more$"):
+        load_table(written(tmp_path, "formula,gap_ev\n" + rows), "gap_ev")
+
+
+def test_parquet_is_read_as_well(tmp_path: Path) -> None:
+    pd.DataFrame({"formula": ["Cs2AgBiBr6"], "gap_ev": [1.8]}).to_parquet(tmp_path / "gaps.parquet")
+    assert load_table(tmp_path / "gaps.parquet", "gap_ev")["formula"].tolist() == ["AgBiCs2Br6"]
