@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
@@ -13,7 +15,13 @@ _configuration = tempfile.TemporaryDirectory()
 os.environ["AIIDA_PATH"] = _configuration.name
 (Path(_configuration.name) / ".aiida").mkdir()
 
-import aiida_perovskite  # noqa: E402  after the configuration folder is set
+from aiida.common.warnings import AiidaDeprecationWarning  # noqa: E402  after the configuration folder is set
+
+import aiida_perovskite  # noqa: E402
+
+# autodoc looks at every attribute, also at those that aiida-core keeps for old plugins; its storage logs each plugin.
+warnings.simplefilter("ignore", AiidaDeprecationWarning)
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 project = "aiida-perovskite"
 author = "the aiida-perovskite developers"

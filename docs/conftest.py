@@ -1,35 +1,29 @@
 """Runs what the pages show: ``python`` blocks in this interpreter, ``console`` blocks in a shell.
 
 A line of a console block that begins with ``$`` is a command; what stands below it is its output, in which ``...`` may
-stand for anything. Each page has a folder and an AiiDA configuration of its own. Blocks marked ``bash`` are not run:
-they take long, or need a cluster.
+stand for anything. A ``yaml`` block whose first line is a comment with a file name is that file. Each page has a folder and
+an AiiDA configuration of its own. Blocks marked ``bash`` are not run: they take long, or need a cluster.
 """
 
 from __future__ import annotations
 
 import doctest
 import os
+import re
 import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sybil import Example, Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
-
-# Importing aiida creates a configuration folder: never in the home of whoever runs the tests.
-os.environ.setdefault("AIIDA_PATH", tempfile.mkdtemp(prefix="aiida-perovskite-docs-"))
-pytest_plugins = "aiida.tools.pytest_fixtures"
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 COMMAND_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Work in a folder of its own while the blocks of a page run."""
     path = tmp_path_factory.mktemp("page")
     (path / ".aiida").mkdir()
@@ -39,23 +33,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     os.chdir(before)
 
 
-@pytest.fixture(scope="module")
-def profile(aiida_config: Any, aiida_profile_factory: Callable[..., Any]) -> Iterator[Any]:
-    """Load a temporary profile for pages whose Python blocks talk to AiiDA."""
-    with aiida_profile_factory(aiida_config) as loaded:
-        yield loaded
-
-
 def run_console(example: Example) -> None:
     """Run the commands of a block, one after another, and compare what they print."""
     folder = example.namespace["folder"]
-    environment = {
-        **os.environ,
-        "AIIDA_PATH": str(folder),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "COLUMNS": "120",
-        "OMP_NUM_THREADS": "1",
-    }
+    # The root conftest.py puts this environment's commands first on PATH.
+    environment = {**os.environ, "AIIDA_PATH": str(folder), "COLUMNS": "120"}
     for command, expected in commands(str(example.parsed)):
         done = subprocess.run(
             ["bash", "-c", command],
@@ -71,6 +53,13 @@ def run_console(example: Example) -> None:
             raise AssertionError(f"$ {command}\nthe page shows\n{expected}\nbut it printed\n{done.stdout}")
         if not expected and done.returncode != 0:
             raise AssertionError(f"$ {command}\nended with exit status {done.returncode} and printed\n{done.stdout}")
+
+
+def write_file(example: Example) -> None:
+    """Write the file that a block shows, if it says its name."""
+    found = re.match(r"# (\S+\.yaml)\n", str(example.parsed))
+    if found:
+        (example.namespace["folder"] / found[1]).write_text(str(example.parsed), encoding="utf-8")
 
 
 def commands(block: str) -> Iterator[tuple[str, str]]:
@@ -94,6 +83,7 @@ def sybil(pages: list[str], excludes: list[str], fixtures: list[str]) -> Sybil:
     parsers = [
         PythonCodeBlockParser(doctest_optionflags=OPTIONS),
         CodeBlockParser(language="console", evaluator=run_console),
+        CodeBlockParser(language="yaml", evaluator=write_file),
         SkipParser(),
     ]
     return Sybil(parsers=parsers, patterns=pages, excludes=[*excludes, "_build/**"], fixtures=fixtures)
@@ -102,5 +92,5 @@ def sybil(pages: list[str], excludes: list[str], fixtures: list[str]) -> Sybil:
 WITH_PROFILE = ["concepts/provenance.md", "how-to/write-your-own-selection.md"]
 
 pytest_collect_file = (
-    sybil(["**/*.md"], WITH_PROFILE, ["folder"]) + sybil(WITH_PROFILE, [], ["folder", "profile"])
+    sybil(["**/*.md"], WITH_PROFILE, ["folder"]) + sybil(WITH_PROFILE, [], ["folder", "aiida_profile"])
 ).pytest()

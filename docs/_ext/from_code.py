@@ -61,8 +61,8 @@ class Process(SphinxDirective):
         lines += ["", "**Outputs**", "", "| port | type | |", "|---|---|---|"]
         lines += sorted(self.ports(spec.outputs))
         lines += ["", "**Exit codes**", "", "| status | label | message |", "|---|---|---|"]
-        codes = sorted(spec.exit_codes.values(), key=lambda code: code.status)
-        lines += [f"| {code.status} | `{code.label}` | {code.message} |" for code in codes if code.status >= FIRST_OWN]
+        codes = sorted((code.status, label, code.message) for label, code in spec.exit_codes.items())
+        lines += [f"| {status} | `{label}` | {message} |" for status, label, message in codes if status >= FIRST_OWN]
         return self.parse_text_to_nodes("\n".join(lines))
 
     def ports(self, namespace: Any, prefix: str = "") -> Iterator[str]:
