@@ -42,4 +42,3 @@ default_role = "literal"  # docstrings write `names` as Markdown does
 
 html_theme = "furo"
 html_title = f"aiida-perovskite {release}"
-html_static_path = ["_static"]

@@ -1,8 +1,8 @@
 """Runs what the pages show: ``python`` blocks in this interpreter, ``console`` blocks in a shell.
 
 A line of a console block that begins with ``$`` is a command; what stands below it is its output, in which ``...`` may
-stand for anything. A ``yaml`` block whose first line is a comment with a file name is that file. Each page has a folder and
-an AiiDA configuration of its own. Blocks marked ``bash`` are not run: they take long, or need a cluster.
+stand for anything. A ``yaml`` block whose first line is a comment with a file name is that file. Each page has a folder
+and an AiiDA configuration of its own. Blocks marked ``bash`` are not run: they take long, or need a cluster.
 """
 
 from __future__ import annotations
