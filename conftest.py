@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 # Importing aiida creates a configuration folder: never in the home of whoever runs the tests.
@@ -20,6 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile
+
+# Speed is never asserted in a test: a busy machine is not a failure.
+hypothesis.settings.register_profile("no-deadline", deadline=None)
+hypothesis.settings.load_profile("no-deadline")
 
 pytest_plugins = "aiida.tools.pytest_fixtures"
 

@@ -112,6 +112,17 @@ def test_the_contracts_order_the_rooms_as_the_table_does():
     }
 
 
+def test_style_is_checked_in_every_room_and_not_through_the_links():
+    """An exclusion of the links by name would leave out the rooms themselves, and their tests."""
+    command = ["ruff", "check", "--show-files", "."]
+    seen = {
+        Path(line).relative_to(ROOT)
+        for line in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    }
+    assert {path.relative_to(ROOT) for folder in (PACKAGE, ROOT / "tests") for path in folder.rglob("*.py")} <= seen
+    assert not {path for path in seen if path.parts[0] in ("calculations", "workflows")}
+
+
 def test_no_file_of_the_package_unpickles_or_names_a_place_on_a_disk():
     forbidden_imports = {"pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}
     for path in PACKAGE.rglob("*.py"):
@@ -130,6 +141,15 @@ def test_no_file_of_the_package_unpickles_or_names_a_place_on_a_disk():
                 ), where
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not re.match(r"/(home|root|work|tmp|opt|mnt|Users)/[\w.-]+(/\S*)?$", node.value), where
+
+
+def test_the_readme_tells_the_truth():
+    """Its Python runs, and its links and pictures lead somewhere."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, {})
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (ROOT / target).is_file(), target
 
 
 class TestBootstrap:

@@ -54,7 +54,7 @@ def model_show(datum: ModelCheckpointData) -> None:
 @cmd_model.command("export")
 @DATUM
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@options.OVERWRITE(help="Replace files that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @clear_errors
 @decorators.with_dbenv()
 def model_export(datum: ModelCheckpointData, folder: Path, overwrite: bool) -> None:

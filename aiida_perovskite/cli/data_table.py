@@ -50,15 +50,19 @@ def table_list(raw: bool) -> None:
 def table_show(datum: CompositionTableData, limit: int) -> None:
     """Show the first rows, and what the columns are."""
     click.echo(datum.to_frame().head(limit).to_string(index=False))
-    units = [f"{column['name']} [{column['unit']}]" for column in datum.base.attributes.get("columns") if column["unit"]]
-    echo.echo_info(f"{min(limit, datum.n_rows)} of {datum.n_rows} rows of {datum.name}; units: {', '.join(units)}")
+    units = [
+        f"{column['name']} [{column['unit']}]" for column in datum.base.attributes.get("columns") if column["unit"]
+    ]
+    echo.echo_report(f"{min(limit, datum.n_rows)} of {datum.n_rows} rows of {datum.name}; units: {', '.join(units)}")
 
 
 @cmd_table.command("export")
 @DATUM
 @click.option("-F", "--format", "fmt", type=click.Choice(FORMATS), default="csv", show_default=True)
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File; standard output otherwise.")
-@options.OVERWRITE(help="Replace an existing file.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File; standard output otherwise."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @clear_errors
 @decorators.with_dbenv()
 def table_export(datum: CompositionTableData, fmt: str, output: Path | None, overwrite: bool) -> None:

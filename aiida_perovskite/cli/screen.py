@@ -123,9 +123,6 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
     for number, path in enumerate(choices["known"]):
         frame = load_table(path, None)[["formula"]]
         known[f"table_{number}"] = CompositionTableData.from_frame(frame, name=path.stem)
-    if store:
-        known = {name: stored_once(node) for name, node in known.items()}
-        table = known["dataset"]
     inputs: dict[str, Any] = {"dataset": table, "target": target}
     extra: dict[str, Any] = {}
     if choices["model"] is not None:
@@ -138,6 +135,10 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         overrides=overrides,
         **extra,
     )
+    if store:
+        known = {name: stored_once(node) for name, node in known.items()}
+    if "dataset" in inputs:
+        builder.dataset = known["dataset"]
     builder.known = known
     return builder
 

@@ -51,4 +51,4 @@ def cmd_space(
         echo_json(frame_records(frame))
     else:
         click.echo(frame.head(limit).to_string(index=False, float_format="{:.3f}".format))
-        echo.echo_info(f"{min(limit, len(frame))} of {len(frame)} compositions; --output FILE writes all of them")
+        echo.echo_report(f"{min(limit, len(frame))} of {len(frame)} compositions; --output FILE writes all of them")

@@ -1,6 +1,6 @@
 """Figures of the report as plotly JSON; fonts, grid and background come from the page, so that they follow its theme.
 
-Colours are those of Okabe and Ito, told apart by the colour-blind; wherever colour carries meaning a symbol, a line
+Colours follow Okabe and Ito, told apart by the colour-blind (the blue lightened, to be read on dark ground as well); wherever colour carries meaning a symbol, a line
 style or a label carries it too.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#1F83C4", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 NEUTRAL = "#808890"  # readable on light and dark ground
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")
@@ -187,7 +187,7 @@ def history(table: Table) -> Figure:
             y=low.tolist(),
             line=clear,
             fill="tonexty",
-            fillcolor="rgba(0,114,178,0.2)",
+            fillcolor="rgba(31,131,196,0.2)",
             hoverinfo="skip",
             showlegend=False,
         ),
@@ -211,7 +211,7 @@ def history(table: Table) -> Figure:
         data,
         xaxis={"title": {"text": "epoch"}},
         yaxis={"title": {"text": "training loss (scaled)"}, "rangemode": "tozero"},
-        yaxis2=_energy_axis("held-out MAE (eV)", overlaying="y", side="right", rangemode="tozero", showgrid=False),
+        yaxis2=_energy_axis("held-out MAE (eV)", overlaying="y", side="right", rangemode="tozero", showgrid=False, tickformat=".1f"),
         legend=LEGEND,
     )
 
@@ -426,7 +426,7 @@ def structure(crystal: Structure) -> Figure:
             }
         )
     hidden = {"visible": False}
-    camera = {"eye": {"x": 1.2, "y": 0.62, "z": 0.42}, "center": {"x": 0, "y": 0, "z": -0.05}}
+    camera = {"eye": {"x": 1.5, "y": 0.75, "z": 0.5}}
     scene = {"xaxis": hidden, "yaxis": hidden, "zaxis": hidden, "aspectmode": "data", "camera": camera}
     return _json(
         data, scene=scene, legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"}

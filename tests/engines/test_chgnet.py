@@ -38,12 +38,13 @@ def test_symmetry_is_kept_where_it_is_no_minimum(run_script: Callable[..., Any])
 
 def test_free_relaxation_starts_from_distorted_copies(run_script: Callable[..., Any]) -> None:
     pytest.importorskip("chgnet")
-    outcome = run_script(RELAX_SCRIPT, job("Cs2AgInCl6", symmetry="free", starts=2, max_force_ev_per_angstrom=0.1))
+    outcome = run_script(RELAX_SCRIPT, job("Cs2AgInCl6", symmetry="free", starts=2, max_force_ev_per_angstrom=0.03))
     properties = parse_relax(outcome.results).properties
     energies = properties["energies_of_starts_ev_per_cell"]
     assert len(set(energies)) == 2
     assert properties["energy_chgnet_r2scan_ev_per_cell"] == min(energies)
-    assert properties["space_group"] == "Fm-3m"
+    # The cubic cell is no deep minimum of CHGNet: distorted starts end near its energy, not always in its symmetry.
+    assert min(energies) == pytest.approx(-146.974, abs=0.05)
 
 
 def test_unconverged_relaxation_is_an_error(run_script: Callable[..., Any]) -> None:

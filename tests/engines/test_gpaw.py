@@ -191,7 +191,8 @@ def test_density_that_does_not_converge_is_an_error(run_script: Callable[..., An
         (bulk("LiF", "rocksalt", a=4.03), {"kpoints": [2, 2]}, "kpoints must be three"),
         (bulk("LiF", "rocksalt", a=4.03), {"kpoints": [2, 2, 0]}, "kpoints must be positive"),
         (bulk("LiF", "rocksalt", a=4.03), {"hybrid_bands_above": 7}, "must not be below hybrid_bands_above"),
-        (bulk("LiF", "rocksalt", a=0.4), {}, "closer than"),
+        (bulk("LiF", "rocksalt", a=0.4), {}, "span a volume"),
+        (bulk("LiF", "wurtzite", a=3.1, c=5.0, u=0.02), {}, "closer than"),
         (bulk("U", "fcc", a=5.0), {}, "no PAW setup for U"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,22 +41,15 @@ def train(settings: dict[str, Any]) -> SimpleNamespace:
     from aiida_perovskite.learning.cnn import TrainingSettings
     from aiida_perovskite.learning.gap_model import GapModel
     from aiida_perovskite.learning.selection import SelectionSettings, select
+    from aiida_perovskite.workflows.protocols import load_protocol
 
     dataset = load_dataset("halide-gaps-gpaw")
     training = TrainingSettings.from_dict(settings)
     formulas = dataset.frame["formula"].tolist()
     model = GapModel.train(formulas, dataset.frame[dataset.target].to_numpy(), training, target=dataset.target)
     space = pd.DataFrame(describe(halide_space()))
-    predictions = model.predict(space["formula"].tolist(), window_ev=tuple(WINDOW))
-    rules = {
-        "window_ev": WINDOW,
-        "exclude_elements": ["As", "Be", "Cd", "Hg", "Pb", "Tl"],
-        "charge_balanced": True,
-        "bartel_factor_max": 4.18,
-        "in_domain": True,
-        "exclude_known": True,
-        "n_candidates": 4,
-    }
+    predictions = model.predict(space["formula"].tolist(), window_ev=(WINDOW[0], WINDOW[1]))
+    rules = {**load_protocol("screening")["selection"], "window_ev": WINDOW, "n_candidates": 4}
     chosen, stages = select(predictions.merge(space, on="formula"), SelectionSettings.from_dict(rules), set(formulas))
     return SimpleNamespace(
         dataset=dataset,
@@ -72,7 +64,7 @@ def train(settings: dict[str, Any]) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="package")
-def campaign(aiida_profile: Any, trained: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def campaign(aiida_profile: Any, trained: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A finished campaign with a compound in the window, one outside (PBE gapless), one failed, one in the window."""
     return store_campaign(trained, tmp_path_factory.mktemp("model"), "demo <b>campaign</b>")
 
@@ -126,8 +118,6 @@ def end(node: Any, status: int = 0, message: str | None = None, **outputs: Any) 
 def table(frame: Any, name: str, **extra: Any) -> Any:
     from aiida_perovskite.data.table import CompositionTableData
 
-    if "formula" not in frame:  # losses and learning curves are not about compositions
-        frame = frame.assign(formula="")
     return CompositionTableData.from_frame(frame, name=name, **extra)
 
 
@@ -303,7 +293,7 @@ class Builder:
             "CALL",
             model=self.learned["model"],
             space=self.space,
-            parameters=self.confidence,
+            parameters=self.prediction,
         )
         self.predictions = table(self.trained.predictions, "predictions")
         end(node, result=self.predictions)

@@ -25,6 +25,8 @@
     themed.annotations = (layout.annotations || []).map((note) => ({ bgcolor: colour("--ground"), borderpad: 1, ...note }));
     for (const key of Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))) {
       themed[key] = { gridcolor: colour("--line"), linecolor: colour("--soft"), tickcolor: colour("--soft"), showline: true, ticks: "outside", automargin: true, ...layout[key] };
+      // Names of all elements have no room on a telephone: let plotly thin them out.
+      if (layout[key].type === "category" && place.clientWidth < 480) delete themed[key].dtick;
     }
     return themed;
   }

@@ -212,6 +212,9 @@ class Octahedra:
         da, db = np.linalg.norm(to_a, axis=1), np.linalg.norm(to_b, axis=1)
         if np.ptp(da) > 1e-3 or np.ptp(db) > 1e-3 or abs(da.mean() + db.mean() - result.a / 2) > 1e-3:
             return None
+        # A sideways shift changes the lengths in second order only, but bends A-D-B in first.
+        if np.abs(to_a / da[:, None] + to_b / db[:, None]).max() > 1e-3:
+            return None
         return result
 
     def move(self, atoms: Any, x: float) -> None:

@@ -1,0 +1,109 @@
+"""Bad input gets one clear sentence and an exit code, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize("formula", ["Cs2AgXxBr6", "Cs2AgAgBr6", "Cs2AgBiBr5", "CsAgBiBr6", "", "Cs2AgBiBr6; rm"])
+def test_formulas_that_are_no_double_perovskites(refused: Callable[..., str], formula: str) -> None:
+    assert "expected four different elements" in refused("predict", formula)
+
+
+def test_prediction_without_a_model_says_how_to_get_one(refused: Callable[..., str]) -> None:
+    assert "no trained model yet: run `aiida-perovskite train`" in refused("predict", "Cs2AgBiBr6")
+
+
+@pytest.fixture
+def codes(aiida_profile_clean: Any, aiida_localhost: Any, aiida_code_installed: Callable[..., Any]) -> None:
+    """The three codes that `setup profile` makes."""
+    for engine in ("learning", "chgnet", "gpaw"):
+        aiida_code_installed(
+            label=f"{engine}", default_calc_job_plugin="core.shell", filepath_executable=sys.executable
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dataset", "no-such"], "neither a file nor a dataset; datasets are halide-gaps-gpaw"),
+        (["--dataset", "mp-abc2d6-2026"], "mp-api"),
+        (["--preset", "thsis"], "choose from default, thesis"),
+        (["--gap-protocol", "fats"], "choose from fast"),
+        (["--overrides", "misspelt.yaml"], "unknown setting 'windw_ev'"),
+        (["--overrides", "step.yaml"], "the steps are gap, relax, screening, train"),
+        (["--overrides", "broken.yaml"], "not valid YAML"),
+        (["--dataset", "nan.csv", "--target", "gap_ev"], "no number in row 3"),
+        (["--dataset", "nan.csv"], "needs --target"),
+        (["--code-gap", "vasp@localhost"], "vasp"),
+        (["--model", "12345678"], "12345678"),
+    ],
+)
+def test_screen_refuses(
+    refused: Callable[..., str],
+    codes: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("misspelt.yaml").write_text("screening: {selection: {windw_ev: [1, 2]}}")
+    Path("step.yaml").write_text("sreening: {}")
+    Path("broken.yaml").write_text("screening: {")
+    Path("nan.csv").write_text("formula,gap_ev\nCs2AgBiBr6,1.8\nCs2AgInBr6,\n")
+    assert words in refused("screen", *arguments)
+
+
+def test_screen_without_a_daemon_says_how_to_start_it(run: Callable[..., Any], codes: None) -> None:
+    result = run("screen")
+    assert result.exit_code == 1
+    assert "`verdi daemon start`" in result.stderr
+
+
+def test_a_dry_run_says_what_would_be_done_and_stores_nothing(run: Callable[..., Any], codes: None) -> None:
+    import json
+
+    from aiida.orm import Data, QueryBuilder
+
+    before = QueryBuilder().append(Data).count()
+    result = run("screen", "--dry-run", "-N", "7")
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    assert content["selection"]["n_candidates"] == 7
+    assert content["gap"]["engine"] == "gpaw"
+    assert QueryBuilder().append(Data).count() == before
+
+
+def test_an_engine_that_is_not_installed(refused: Callable[..., str], aiida_localhost: Any, tmp_path: Path) -> None:
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    bare.chmod(0o755)
+    sentence = refused("setup", "code", "gpaw", "-Y", aiida_localhost.label, "--python", str(bare))
+    assert "cannot import gpaw" in sentence
+    assert "not installed there" in sentence
+
+
+def test_a_code_on_a_computer_that_is_not_configured(refused: Callable[..., str], tmp_path: Path, codes: None) -> None:
+    from aiida.orm import Computer, InstalledCode
+
+    computer = Computer(
+        label="cluster",
+        hostname="cluster",
+        workdir=str(tmp_path),
+        transport_type="core.local",
+        scheduler_type="core.direct",
+    ).store()
+    InstalledCode(label="gpaw", computer=computer, filepath_executable="/opt/python").store()
+    assert "`verdi computer configure core.local cluster`" in refused("screen", "--code-gap", "gpaw@cluster")
+    assert "not configured" in refused("setup", "code", "chgnet", "-Y", "cluster")
+
+
+def test_a_campaign_that_does_not_exist(refused: Callable[..., str]) -> None:
+    assert "this profile holds: none" in refused("campaign", "status", "nothing")
+    assert "this profile holds: none" in refused("campaign", "report", "nothing")

@@ -1,0 +1,197 @@
+"""From each number of a report back to the dataset, the split, the seed and the checkpoint, by the links of the graph.
+
+``assert_numbers_lead_back`` takes any report's data and any campaign: the test of the whole job uses it as well.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# A path from the root of a disk with at least two parts. Not one: what follows a scheme or a word ("https://a/b",
+# "eV/Angstrom/atom"), and a first line that lets the system find an interpreter ("#!/usr/bin/env python").
+PATH = re.compile(r"(?<![\w./:<>#!*-])(?:~|file://|[A-Z]:\\)?/(?:[\w.+-]+/)+[\w.+-]+|(?<!\w)[A-Z]:\\[\w.+-]+")
+BINARY_PATH = re.compile(rb"/(?:home|root|Users|tmp|var|mnt|opt|work|scratch|workspace|data)/[\w.+-]+")
+LEARNED = ("metrics", "cross_validation", "history", "learning_curve", "predictions", "selection", "funnel", "model")
+
+
+def upstream(node: Any, data_provenance_only: bool = False) -> dict[str, Any]:
+    """Return UUID -> node of everything that a node stems from, itself included."""
+    from aiida.common import LinkType
+
+    types = (LinkType.CREATE, LinkType.INPUT_CALC) if data_provenance_only else ()
+    found, queue = {node.uuid: node}, [node]
+    while queue:
+        for link in queue.pop().base.links.get_incoming(link_type=types).all():
+            if link.node.uuid not in found:
+                found[link.node.uuid] = link.node
+                queue.append(link.node)
+    return found
+
+
+def absolute_paths(nodes: Any) -> list[str]:
+    """Return the absolute paths that data nodes hold, as ``node: path``; where programs lie is not among the data."""
+    from aiida import orm
+
+    found = []
+    for node in nodes:
+        if not isinstance(node, orm.Data) or isinstance(node, orm.AbstractCode):
+            continue
+        texts = re.findall(r'"((?:[^"\\]|\\.)*)"', json.dumps(node.base.attributes.all, default=str))
+        hits = [hit for text in texts for hit in ([text] if text.startswith("/") else PATH.findall(text))]
+        for name in files_of(node):
+            content = node.base.repository.get_object_content(name, mode="rb")
+            try:
+                hits += PATH.findall(content.decode())
+            except UnicodeDecodeError:
+                hits += [hit.decode() for hit in BINARY_PATH.findall(content)]
+        found += [f"{type(node).__name__} {node.uuid}: {hit}" for hit in hits]
+    return found
+
+
+def files_of(node: Any) -> list[str]:
+    """Return the names of all files in the repository of a node."""
+    return [str(folder / name) for folder, _, names in node.base.repository.walk() for name in names]
+
+
+def assert_numbers_lead_back(data: dict[str, Any], campaign: Any) -> None:
+    """Check that each number of a report comes from where it says, and leads back to what it was made from.
+
+    Parameters
+    ----------
+    data
+        The ``report-data`` of the page.
+    campaign
+        The node of the ScreeningWorkChain, finished.
+    """
+    from aiida import orm
+
+    model = campaign.outputs.model
+    training = upstream(model, data_provenance_only=True).values()
+    datasets = {node.uuid for node in training if node.node_type.startswith("data.perovskite.table")}
+    seeds = {node.uuid for node in training if isinstance(node, orm.Dict) and "seed" in node.get_dict()}
+    assert datasets, "the checkpoint has no dataset"
+    assert seeds, "the checkpoint has no settings with a seed"
+    given = {link.node.uuid for link in campaign.base.links.get_incoming().all()}
+
+    parts = {**data["numbers"], **data["arrays"], **data["tables"]}
+    assert {part["source"] for part in parts.values()} <= set(data["sources"])
+    seen: dict[str, Any] = {}
+    for name, part in parts.items():
+        uuid = part["source"]
+        node = orm.load_node(uuid)
+        seen |= (trail := upstream(node))
+        if uuid in given:  # a setting or a table that the campaign was given: here the trail begins
+            continue
+        assert datasets <= set(trail), f"{name} does not lead back to the dataset"
+        assert seeds <= set(trail), f"{name} does not lead back to the settings with seed and split"
+        assert leads_to(model, trail), f"{name} does not lead back to the checkpoint"
+        if name.split(".")[0] in LEARNED:
+            made_from = set(upstream(node, data_provenance_only=True))
+            assert datasets <= made_from, f"{name}: the data provenance alone does not reach the dataset"
+            assert seeds <= made_from, f"{name}: the data provenance alone does not reach seed and split"
+    assert (paths := absolute_paths(seen.values())) == [], f"absolute paths among the inputs: {paths}"
+
+
+def leads_to(model: Any, trail: dict[str, Any]) -> bool:
+    """Tell whether the checkpoint is upstream, or was made by a process that is (errors come from the same job)."""
+    return model.uuid in trail or any(link.node.uuid in trail for link in model.base.links.get_incoming().all())
+
+
+def report_data(page: str) -> dict[str, Any]:
+    """Return the data embedded in a page."""
+    match = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', page, re.DOTALL)
+    assert match is not None
+    data: dict[str, Any] = json.loads(match[1])
+    return data
+
+
+@pytest.fixture(scope="module")
+def page(campaign: Any) -> str:
+    from aiida_perovskite.report.collect import collect_campaign
+    from aiida_perovskite.report.render import render
+
+    return render(collect_campaign(campaign))
+
+
+def test_every_number_leads_back(page: str, campaign: Any) -> None:
+    data = report_data(page)
+    assert len(data["numbers"]) > 100
+    assert_numbers_lead_back(data, campaign)
+
+
+def test_a_number_from_elsewhere_is_found(page: str, campaign: Any) -> None:
+    from aiida import orm
+
+    data = report_data(page)
+    stranger = orm.Dict({"gap_hse06_soc_ev": 1.23}).store()
+    data["sources"][stranger.uuid] = {"pk": stranger.pk, "kind": "Dict", "link_label": "gap"}
+    data["numbers"]["invented"] = {"value": 1.23, "source": stranger.uuid, "key": "gap_hse06_soc_ev"}
+    with pytest.raises(AssertionError, match="invented does not lead back"):
+        assert_numbers_lead_back(data, campaign)
+
+
+def test_numbers_are_those_of_their_nodes(page: str) -> None:
+    from aiida import orm
+
+    data = report_data(page)
+    compared = 0
+    for name, number in data["numbers"].items():
+        node = orm.load_node(number["source"])
+        content: Any = node.base.attributes.all
+        for key in number["key"].split("."):
+            if isinstance(content, dict | list):
+                content = content[int(key)] if isinstance(content, list) else content.get(key)
+        if isinstance(content, int | float):
+            assert number["value"] == content, name
+            compared += 1
+    assert compared > 100
+    for name, table in data["tables"].items():
+        frame = orm.load_node(table["source"]).to_frame()
+        assert table["columns"]["formula" if "formula" in frame else frame.columns[0]] == frame.iloc[:, 0].tolist(), name
+
+
+def test_numbers_on_the_page_are_those_of_the_data(page: str) -> None:
+    class Shown(HTMLParser):
+        numbers: list[tuple[float, str]] = []
+        sources: set[str] = set()
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            given = dict(attrs)
+            if source := given.get("data-source"):
+                self.sources.add(source)
+                if tag == "data":
+                    self.numbers.append((float(given["value"] or "nan"), source))
+
+    shown = Shown()
+    shown.feed(page)
+    data = report_data(page)
+    known = {(float(n["value"]), n["source"]) for n in data["numbers"].values() if n["value"] is not None}
+    assert len(shown.numbers) > 50
+    assert set(shown.numbers) <= known
+    assert shown.sources <= set(data["sources"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/home/me/gaps.csv", "see /scratch/user/run.py", "~/data/gaps.csv", "file:///srv/x/y", r"C:\gaps\a.csv"],
+)
+def test_absolute_paths_are_found(aiida_profile: Any, text: str, tmp_path: Path) -> None:
+    from aiida import orm
+
+    assert absolute_paths([orm.Dict({"nested": [{"file": text}]})])
+    assert absolute_paths([orm.SinglefileData(io.BytesIO(f"x = '{text}'".encode()), filename="a.py")])
+
+
+def test_what_is_no_absolute_path_passes(aiida_profile: Any) -> None:
+    from aiida import orm
+
+    text = "#!/usr/bin/env python\n# eV/Angstrom/atom, https://doi.org/10.1/a/b, a / b / c, 1/2, tables/gaps.csv"
+    assert absolute_paths([orm.Dict({"note": text})]) == []
+    assert absolute_paths([orm.SinglefileData(io.BytesIO(text.encode()), filename="a.py")]) == []
