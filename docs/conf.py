@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
@@ -15,12 +14,12 @@ _configuration = tempfile.TemporaryDirectory()
 os.environ["AIIDA_PATH"] = _configuration.name
 (Path(_configuration.name) / ".aiida").mkdir()
 
-from aiida.common.warnings import AiidaDeprecationWarning  # noqa: E402  after the configuration folder is set
+from aiida.manage.configuration import get_config  # noqa: E402  after the configuration folder is set
 
 import aiida_perovskite  # noqa: E402
 
 # autodoc looks at every attribute, also at those that aiida-core keeps for old plugins; its storage logs each plugin.
-warnings.simplefilter("ignore", AiidaDeprecationWarning)
+get_config(create=True).set_option("warnings.showdeprecations", False)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 project = "aiida-perovskite"

@@ -46,7 +46,7 @@ def test_elpasolites_keep_the_order_of_a_and_b(shared_folder: Path) -> None:
 
 def test_a_dataset_that_cannot_be_fetched_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIIDA_PEROVSKITE_MP_ABC2D6_2026", raising=False)
-    with pytest.raises(DatasetError, match="mp-api .* --file or the environment variable AIIDA_PEROVSKITE_MP_ABC2D6"):
+    with pytest.raises(DatasetError, match=r"mp-api .* --file or the environment variable AIIDA_PEROVSKITE_MP_ABC2D6"):
         load_dataset("mp-abc2d6-2026")
 
 

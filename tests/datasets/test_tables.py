@@ -51,7 +51,7 @@ def test_a_bad_table_is_refused_with_its_rows(tmp_path: Path, text: str, words: 
 
 def test_many_bad_rows_are_counted_not_poured_out(tmp_path: Path) -> None:
     rows = "".join(f"Cs2AgBiBr{n},1.8\n" for n in range(7, 27))
-    with pytest.raises(DatasetError, match="row 2: .* and 15 more$"):
+    with pytest.raises(DatasetError, match=r"row 2: .* and 15 more$"):
         load_table(written(tmp_path, "formula,gap_ev\n" + rows), "gap_ev")
 
 
