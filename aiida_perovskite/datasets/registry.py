@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiida_perovskite.datasets.tables import DatasetError, canonical
+from aiida_perovskite.datasets.tables import SHOWN, DatasetError, canonical, read_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ MATERIALS_PROJECT = "A. Jain et al., APL Materials 1, 011002 (2013); materials d
 GET_FROM_MATERIALS_PROJECT = (
     "query the Materials Project with mp-api and your own key (quaternary 1:1:2:6 entries in space group 225, fields "
     "material_id, formula_pretty, structure, band_gap, formation_energy_per_atom, energy_above_hull) and write the "
-    "columns A, B, C, D, band_gap_eV, lowest_of_duplicates, in_thesis_7056_space as CSV"
+    "columns A, B, C, D, band_gap_eV, lowest_of_duplicates (1 for one entry per compound) as CSV"
 )
 
 
@@ -36,6 +36,8 @@ class DatasetCard:
         For people.
     sha256
         Of the file.
+    verified
+        False once another file than the registered one has been accepted; title and citation may not hold for it.
     url
         Where it can be fetched; None if there is no such place.
     how_to_get
@@ -48,6 +50,7 @@ class DatasetCard:
     sha256: str
     how_to_get: str
     url: str | None = None
+    verified: bool = True
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,8 @@ def load_dataset(name: str, file: Path | str | None = None, *, verify: bool = Tr
         The user's copy, for a dataset that is not shipped; else the environment variable
         ``AIIDA_PEROVSKITE_<NAME>`` is asked.
     verify
-        Refuse a file whose checksum is not the registered one. Without it another snapshot is accepted, and the card
-        of the result carries the checksum of what was read.
+        Refuse a file whose checksum is not the registered one. Without it another snapshot is accepted; the card
+        of the result then says ``verified=False`` and carries the checksum of what was read.
 
     Raises
     ------
@@ -117,16 +120,20 @@ def load_dataset(name: str, file: Path | str | None = None, *, verify: bool = Tr
         raise DatasetError(f"there is no dataset {name!r}; choose from {', '.join(REGISTRY)}")
     entry = REGISTRY[name]
     if entry.shipped is not None:
-        with resources.as_file(resources.files("aiida_perovskite.datasets") / "shipped" / entry.shipped) as path:
-            return Dataset(name, entry.read(path), entry.target, replace(entry.card, sha256=pooch.file_hash(str(path))))
-    path = _locate(name, entry.card, file)
+        # A file of the package is not refused: who changes it changes the package. The card tells.
+        verify = False
+        path = Path(str(resources.files("aiida_perovskite.datasets") / "shipped" / entry.shipped))
+    else:
+        path = _locate(name, entry.card, file)
     found = pooch.file_hash(str(path))
-    if verify and found != entry.card.sha256:
+    same = found == entry.card.sha256
+    if verify and not same:
         raise DatasetError(
             f"{path.name} is not the registered file of {name}: its SHA-256 begins with {found[:12]}, expected "
-            f"{entry.card.sha256[:12]}; to get it, {entry.card.how_to_get}"
+            f"{entry.card.sha256[:12]}; to get it, {entry.card.how_to_get}; load_dataset(..., verify=False) accepts "
+            "another snapshot"
         )
-    return Dataset(name, entry.read(path), entry.target, replace(entry.card, sha256=found))
+    return Dataset(name, entry.read(path), entry.target, replace(entry.card, sha256=found, verified=same))
 
 
 def _locate(name: str, card: DatasetCard, file: Path | str | None) -> Path:
@@ -149,22 +156,32 @@ def _locate(name: str, card: DatasetCard, file: Path | str | None) -> Path:
 
 
 def _read_shipped_gaps(path: Path) -> pd.DataFrame:
-    import pandas as pd
+    return canonical(read_file(path), required=["gap_hse06_soc_ev"])
 
-    return canonical(pd.read_csv(path), required=["gap_hse06_soc_ev"])
+
+def _read_sites(path: Path, values: list[str]) -> pd.DataFrame:
+    """Read a file with columns A to D, the elements that make the canonical formula, and the columns ``values``."""
+    frame = read_file(path)
+    missing = [column for column in [*"ABCD", *values] if column not in frame.columns]
+    if missing:
+        raise DatasetError(f"{path.name} has no column {', '.join(missing)}")
+    sites = frame[[*"ABCD"]]
+    if sites.isna().any(axis=None):
+        empty = ", ".join(str(row + 2) for row in sites.index[sites.isna().any(axis=1)][:SHOWN])
+        raise DatasetError(f"{path.name} names no element in A, B, C or D in row {empty}")
+    rows = sites.astype(str).itertuples(index=False)
+    return frame.assign(formula=["".join(sorted((a, b))) + f"{c}2{d}6" for a, b, c, d in rows])
 
 
 def _read_materials_project(path: Path) -> pd.DataFrame:
-    """Read a table of Fm-3m entries: of each compound the entry lowest above the hull."""
-    import pandas as pd
+    """Read a table of Fm-3m entries: of each compound the entry lowest above the hull.
 
-    frame = pd.read_csv(path)
-    needed = ["A", "B", "C", "D", "band_gap_eV", "lowest_of_duplicates", "in_thesis_7056_space"]
-    missing = [column for column in needed if column not in frame.columns]
-    if missing:
-        raise DatasetError(f"{path.name} has no column {', '.join(missing)}")
+    The column ``in_halide_space`` says which rows belong to `halide_space`.
+    """
+    from aiida_perovskite.chemistry import halide_space
+
+    frame = _read_sites(path, ["band_gap_eV", "lowest_of_duplicates"])
     frame = frame[frame["lowest_of_duplicates"] == 1]
-    frame = frame.assign(formula=frame["A"] + frame["B"] + frame["C"] + "2" + frame["D"] + "6")
     columns = {
         "formula": "formula",
         "mp_id": "mp_id",
@@ -172,30 +189,25 @@ def _read_materials_project(path: Path) -> pd.DataFrame:
         "formation_energy_eV_per_atom": "formation_energy_ev_per_atom",
         "energy_above_hull_eV_per_atom": "energy_above_hull_ev_per_atom",
         "a_conventional_A": "a_angstrom",
-        "in_thesis_7056_space": "in_halide_space",
     }
     present = {old: new for old, new in columns.items() if old in frame.columns}
-    frame = frame[list(present)].rename(columns=present)
-    frame["in_halide_space"] = frame["in_halide_space"].astype(bool)
-    return canonical(frame, required=["gap_pbe_ev"])
+    table = canonical(frame[list(present)].rename(columns=present), required=["gap_pbe_ev"])
+    space = {composition.formula for composition in halide_space()}
+    return table.assign(in_halide_space=table["formula"].isin(space))
 
 
 def _read_elpasolites(path: Path) -> pd.DataFrame:
-    """Read the formation energies as stored: A and B are ordered here, and swapped duplicates are kept."""
-    import pandas as pd
+    """Read the formation energies; where a compound is there with A and B both ways (34 are), the lower one stays."""
+    energies = {f"formation_energy_eV_per_{unit}": f"formation_energy_ev_per_{unit}" for unit in ("atom", "cell")}
+    frame = _read_sites(path, list(energies))[["formula", *energies]].rename(columns=energies)
+    lowest_first = frame.sort_values("formation_energy_ev_per_cell", kind="stable")
+    return canonical(lowest_first.drop_duplicates("formula").sort_index(), required=list(energies.values()))
 
-    frame = pd.read_csv(path)
-    frame["formula"] = frame["A"] + frame["B"] + frame["C"] + "2" + frame["D"] + "6"
-    return frame.rename(
-        columns={
-            "A": "a",
-            "B": "b",
-            "C": "c",
-            "D": "d",
-            "formation_energy_eV_per_atom": "formation_energy_ev_per_atom",
-            "formation_energy_eV_per_cell": "formation_energy_ev_per_cell",
-        }
-    )[["formula", "a", "b", "c", "d", "formation_energy_ev_per_atom", "formation_energy_ev_per_cell"]]
+
+def _shipped_checksum(name: str) -> str:
+    """Return the SHA-256 of a shipped file, which `tools/extend_dataset.py` writes whenever it adds rows."""
+    lines = (resources.files("aiida_perovskite.datasets") / "shipped" / "SHA256SUMS").read_text(encoding="utf-8")
+    return {file: checksum for checksum, file in map(str.split, lines.splitlines())}[name]
 
 
 REGISTRY: dict[str, _Entry] = {
@@ -204,7 +216,7 @@ REGISTRY: dict[str, _Entry] = {
             title="HSE06 + spin-orbit band gaps of closed-shell halide double perovskites, by CHGNet and GPAW",
             citation="the aiida-perovskite developers (2026), shipped with aiida-perovskite",
             licence="CC BY 4.0",
-            sha256="",
+            sha256=_shipped_checksum("halide_gaps_gpaw.csv"),
             how_to_get="it is shipped with the package",
         ),
         target="gap_hse06_soc_ev",
@@ -235,7 +247,7 @@ REGISTRY: dict[str, _Entry] = {
     ),
     "elpasolite-prl2016": _Entry(
         DatasetCard(
-            title="DFT formation energies of 10,590 elpasolites of main-group elements",
+            title="DFT formation energies of 10,556 elpasolites of main-group elements",
             citation="F. Faber, A. Lindmaa, O. A. von Lilienfeld, R. Armiento, Phys. Rev. Lett. 117, 135502 (2016)",
             licence="none stated for the data",
             sha256="dea6ab840e3ab7a05c879fb93810bd05c3d16df99cd748837a6605f0665c1a51",

@@ -36,24 +36,35 @@ def load_table(path: Path, target: str | None) -> pd.DataFrame:
     DatasetError
         If the file cannot be read or its content will not do.
     """
+    return canonical(read_file(path), required=[target] if target else [])
+
+
+def read_file(path: Path) -> pd.DataFrame:
+    """Return what a CSV or Parquet file holds; raise `DatasetError` if it cannot be read."""
     import pandas as pd
 
     try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path} cannot be read as {path.suffix or 'CSV'}: {error}") from error
-    return canonical(frame, required=[target] if target else [])
+        # Readers end their messages with a line break, or write several lines.
+        why = " ".join(str(error).split())
+        raise DatasetError(f"{path} cannot be read as {path.suffix or 'CSV'}: {why}") from error
 
 
 def canonical(frame: pd.DataFrame, required: Iterable[str] = ()) -> pd.DataFrame:
     """Return the table with canonical ``formula`` and sites ``a`` to ``d`` in front, checked by `validate_table`."""
+    import pandas as pd
+
     from aiida_perovskite.chemistry import Composition
 
-    validate_table(frame, list(required))
+    required = list(required)
+    validate_table(frame, required)
     compositions = [Composition.parse(formula) for formula in frame["formula"]]
     sites: dict[str, Any] = {"formula": [composition.formula for composition in compositions]}
     sites |= {site: [getattr(composition, site) for composition in compositions] for site in "abcd"}
     rest = frame.drop(columns=[name for name in sites if name in frame.columns]).reset_index(drop=True)
+    # A Parquet file may hold numbers as text.
+    rest = rest.assign(**{column: pd.to_numeric(rest[column]) for column in required})
     return rest.assign(**sites)[[*sites, *rest.columns]]
 
 
@@ -70,40 +81,72 @@ def validate_table(frame: pd.DataFrame, required: Sequence[str]) -> None:
     Raises
     ------
     DatasetError
-        Naming the columns that are missing, or the rows (as a text editor counts them, the header being row 1) with a
-        formula that is not ABC2D6, without a finite number, or with a compound that came before.
+        Naming the columns that are missing or whose name is taken, or in one message all the rows (as a text editor
+        counts them, the header being row 1) with a formula that is not ABC2D6, without a finite number, or with a
+        compound that came before.
     """
-    import numpy as np
-    import pandas as pd
-
-    from aiida_perovskite.chemistry import Composition, CompositionError
-
     missing = [column for column in ["formula", *required] if column not in frame.columns]
     if missing:
-        raise DatasetError(f"the table has no column {', '.join(missing)}; its columns are {', '.join(frame.columns)}")
+        present = ", ".join(map(str, frame.columns))
+        raise DatasetError(f"the table has no column {', '.join(missing)}; its columns are {present}")
     if frame.empty:
         raise DatasetError("the table has no rows")
+    taken = [site for site in "abcd" if site in frame.columns and not _holds_elements(frame[site])]
+    if taken:
+        raise DatasetError(
+            f"the table's column {', '.join(taken)} does not hold elements, but a, b, c and d are the elements of the "
+            "four sites: give it another name"
+        )
+    faults = [*_formula_faults(frame["formula"]), *_number_faults(frame, required)]
+    if faults:
+        raise DatasetError("; and ".join(faults))
+
+
+def _holds_elements(column: pd.Series[Any]) -> bool:
+    from aiida_perovskite.chemistry.composition import ELEMENTS
+
+    return set(column) <= ELEMENTS
+
+
+def _formula_faults(formulas: pd.Series[Any]) -> list[str]:
+    """Say which rows have a formula that is not ABC2D6, and which the compound of another row."""
+    from aiida_perovskite.chemistry import Composition, CompositionError
+
     bad: list[str] = []
     first: dict[str, int] = {}
     repeated: list[str] = []
-    for row, text in enumerate(frame["formula"], start=2):
+    for row, text in enumerate(formulas, start=2):
+        if not isinstance(text, str):
+            bad.append(f"row {row}: no formula")
+            continue
         try:
-            formula = Composition.parse(str(text)).formula
+            formula = Composition.parse(text).formula
         except CompositionError as error:
             bad.append(f"row {row}: {error}")
             continue
         if formula in first:
             repeated.append(f"{formula} in rows {first[formula]} and {row}")
         first.setdefault(formula, row)
+    faults = []
     if bad:
-        raise DatasetError(f"formulas that are not ABC2D6: {_listing(bad)}")
+        faults.append(f"formulas that are not ABC2D6: {_listing(bad)}")
+    if repeated:
+        faults.append(f"compounds that occur twice (A and B are interchangeable): {_listing(repeated)}")
+    return faults
+
+
+def _number_faults(frame: pd.DataFrame, required: Sequence[str]) -> list[str]:
+    """Say in which rows a required column has no finite number."""
+    import numpy as np
+    import pandas as pd
+
+    faults = []
     for column in required:
         values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float)
         gaps = [f"row {row + 2} ({frame['formula'].iloc[row]})" for row in np.flatnonzero(~np.isfinite(values))]
         if gaps:
-            raise DatasetError(f"column {column} has no number in {_listing(gaps)}")
-    if repeated:
-        raise DatasetError(f"compounds that occur twice (A and B are interchangeable): {_listing(repeated)}")
+            faults.append(f"column {column} has no number in {_listing(gaps)}")
+    return faults
 
 
 def _listing(items: list[str]) -> str:

@@ -97,9 +97,9 @@ class DatasetCards(SphinxDirective):
             lines += [f"`{name}`", f": {card.title}.", "", f"  - Cite: {card.citation}", f"  - Licence: {card.licence}"]
             lines += [f"  - Trained on unless told otherwise: `{REGISTRY[name].target}`"]
             lines += [f"  - To get it: {card.how_to_get}"]
-            if card.sha256:
-                lines += [f"  - Environment variable: `{environment_variable(name)}`", f"  - SHA-256: `{card.sha256}`"]
-            lines += [""]
+            if REGISTRY[name].shipped is None:
+                lines += [f"  - Environment variable: `{environment_variable(name)}`"]
+            lines += [f"  - SHA-256: `{card.sha256}`", ""]
         return self.parse_text_to_nodes("\n".join(lines))
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
-from aiida_perovskite.datasets import DatasetError, load_dataset
+from aiida_perovskite.datasets import DatasetError, list_datasets, load_dataset
+
+MP_HEADER = "A,B,C,D,band_gap_eV,lowest_of_duplicates\n"
 
 
 def test_the_shipped_gaps_are_physical() -> None:
     data = load_dataset("halide-gaps-gpaw")
     frame = data.frame
     assert len(frame) >= 152
-    assert len(data.card.sha256) == 64
+    assert data.card.verified, "SHA256SUMS is not of the shipped table: add rows with tools/extend_dataset.py"
+    assert data.card == list_datasets()["halide-gaps-gpaw"]
     assert frame["computed_by"].notna().all()
     # A hybrid functional opens the gap wherever PBE has one.
     gapped = frame[frame["pbe_gapless"] == 0]
@@ -38,10 +42,15 @@ def test_materials_project_tables(shared_folder: Path, name: str, file: str, row
     assert data.frame[data.target].between(0, 10).all()
 
 
-def test_elpasolites_keep_the_order_of_a_and_b(shared_folder: Path) -> None:
+def test_elpasolites_hold_each_compound_once(shared_folder: Path) -> None:
+    import numpy as np
+
     data = load_dataset("elpasolite-prl2016", shared_folder / "data/elpasolite-prl2016/elpasolite_prl2016_10590.csv")
-    assert len(data.frame) == 10590
-    assert (data.frame["a"] > data.frame["b"]).any()
+    assert data.frame["formula"].is_unique
+    assert (data.frame["a"] < data.frame["b"]).all()
+    # Ten equal bins of the energy, A and B both ways, as published: it fixes the rows, and which duplicates stay.
+    counts, _ = np.histogram(data.frame[data.target], bins=10)
+    assert (2 * counts).tolist() == [86, 270, 984, 4688, 9650, 3446, 1200, 566, 186, 36]
 
 
 def test_a_dataset_that_cannot_be_fetched_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,15 +63,33 @@ def test_the_environment_variable_is_asked_and_the_checksum_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "mine.csv"
-    path.write_text(
-        "A,B,C,D,band_gap_eV,lowest_of_duplicates,in_thesis_7056_space\nAg,Bi,Cs,Br,1.2,1,1\nAg,Bi,Cs,Br,1.3,0,1\n"
-    )
+    path.write_text(MP_HEADER + "Ag,Bi,Cs,Br,1.2,1\nAg,Bi,Cs,Br,1.3,0\nNi,Bi,Ba,O,0.4,1\n")
     monkeypatch.setenv("AIIDA_PEROVSKITE_MP_ABC2D6_2026", str(path))
     with pytest.raises(DatasetError, match=r"mine\.csv is not the registered file"):
         load_dataset("mp-abc2d6-2026")
     data = load_dataset("mp-abc2d6-2026", verify=False)
-    assert data.frame["gap_pbe_ev"].tolist() == [1.2]
-    assert data.card.sha256 != ""
+    assert data.frame["gap_pbe_ev"].tolist() == [1.2, 0.4]
+    assert data.frame["in_halide_space"].tolist() == [True, False]
+    assert not data.card.verified
+    assert data.card.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("mp-abc2d6-2026", b"A,B,C,band_gap_eV\nAg,Bi,Cs,1.2\n", "no column D, lowest_of_duplicates"),
+        ("mp-abc2d6-2026", MP_HEADER.encode() + b"Ag,,Cs,Br,1.2,1\n", "no element in A, B, C or D in row 2"),
+        ("mp-abc2d6-2026", MP_HEADER.encode() + b"Ag,Bi,Cs,Br,,1\n", r"no number in row 2 \(AgBiCs2Br6\)"),
+        ("mp-abc2d6-2026", bytes(range(256)), "cannot be read"),
+        ("elpasolite-prl2016", b"A,B,C,D\nAg,Bi,Cs,Br\n", "no column formation_energy_eV_per_atom"),
+    ],
+)
+def test_another_snapshot_that_is_no_such_table(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=words) as caught:
+        load_dataset(name, path, verify=False)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_dataset_names_the_known_ones() -> None:

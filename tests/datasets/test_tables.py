@@ -40,6 +40,9 @@ def test_a_good_table_gets_canonical_formulas_and_sites(tmp_path: Path) -> None:
         ("formula,gap_ev\nCs2AgBiBr6,1.8\nCs2BiAgBr6,1.9\n", "occur twice .*AgBiCs2Br6 in rows 2 and 3"),
         ("formula,gap_ev\nCs2AgBiBr5,1.8\n", "not ABC2D6: row 2: "),
         ("formula,gap_ev\nCs2AgXxBr6,1.8\n", "not ABC2D6: row 2: "),
+        ("formula,gap_ev\n,1.8\n", "row 2: no formula"),
+        ("formula,a,gap_ev\nCs2AgBiBr6,11.3,1.8\n", "column a does not hold elements"),
+        ("formula,gap_ev\nCs2AgBiBr6,1.8\nCs2AgBiBr6,1.8,2,3\n", "cannot be read as .csv"),
         ("formula,gap_ev\n", "no rows"),
         ("", "cannot be read as .csv"),
     ],
@@ -47,6 +50,13 @@ def test_a_good_table_gets_canonical_formulas_and_sites(tmp_path: Path) -> None:
 def test_a_bad_table_is_refused_with_its_rows(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(DatasetError, match=words):
         load_table(written(tmp_path, text), "gap_ev")
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    text = "formula,gap_ev\nCs2AgBiBr5,1.8\nCs2AgInBr6,\nCs2AgBiCl6,2.6\nCs2BiAgCl6,2.6\n"
+    with pytest.raises(DatasetError, match=r"ABC2D6: row 2.* rows 4 and 5; and .* no number in row 3") as caught:
+        load_table(written(tmp_path, text), "gap_ev")
+    assert "\n" not in str(caught.value)
 
 
 def test_many_bad_rows_are_counted_not_poured_out(tmp_path: Path) -> None:
@@ -58,3 +68,8 @@ def test_many_bad_rows_are_counted_not_poured_out(tmp_path: Path) -> None:
 def test_parquet_is_read_as_well(tmp_path: Path) -> None:
     pd.DataFrame({"formula": ["Cs2AgBiBr6"], "gap_ev": [1.8]}).to_parquet(tmp_path / "gaps.parquet")
     assert load_table(tmp_path / "gaps.parquet", "gap_ev")["formula"].tolist() == ["AgBiCs2Br6"]
+
+
+def test_numbers_held_as_text_become_numbers(tmp_path: Path) -> None:
+    pd.DataFrame({"formula": ["Cs2AgBiBr6"], "gap_ev": ["1.8"]}).to_parquet(tmp_path / "gaps.parquet")
+    assert load_table(tmp_path / "gaps.parquet", "gap_ev")["gap_ev"].tolist() == [1.8]
