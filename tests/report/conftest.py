@@ -12,7 +12,6 @@ import pytest
 
 # What a stranger's archive may hold: none of it may become part of the page.
 HOSTILE = "</script><img src=x onerror=\"document.title='broken into'\">"
-WINDOW = [0.9, 1.6]
 KPOINTS = [
     [0, 0, 0],
     [0.5, 0.5, 0],
@@ -48,8 +47,10 @@ def train(settings: dict[str, Any]) -> SimpleNamespace:
     formulas = dataset.frame["formula"].tolist()
     model = GapModel.train(formulas, dataset.frame[dataset.target].to_numpy(), training, target=dataset.target)
     space = pd.DataFrame(describe(halide_space()))
-    predictions = model.predict(space["formula"].tolist(), window_ev=(WINDOW[0], WINDOW[1]))
-    rules = {**load_protocol("screening")["selection"], "window_ev": WINDOW, "n_candidates": 4}
+    # After two epochs the gaps are wrong, so the window goes where they are.
+    low, high = (float(edge) for edge in model.cross_validation["gap_ev"].quantile([0.2, 0.8]).round(2))
+    predictions = model.predict(space["formula"].tolist(), window_ev=(low, high))
+    rules = {**load_protocol("screening")["selection"], "window_ev": [low, high], "n_candidates": 4}
     chosen, stages = select(predictions.merge(space, on="formula"), SelectionSettings.from_dict(rules), set(formulas))
     return SimpleNamespace(
         dataset=dataset,
@@ -184,6 +185,7 @@ class Builder:
 
     def __init__(self, trained: SimpleNamespace, folder: Path, name: str) -> None:
         self.trained, self.folder, self.name = trained, folder, name
+        self.window: list[float] = trained.rules["window_ev"]
 
     def build(self, stop_after: str | None) -> Any:
         """Store everything; ``stop_after="train"`` leaves the campaign while it trains."""
@@ -221,7 +223,7 @@ class Builder:
         source = {"title": card.title, "citation": card.citation, "licence": card.licence, "note": HOSTILE}
         self.dataset = table(dataset.frame, dataset.name, origin=source).store()
         self.training = orm.Dict(self.trained.settings).store()
-        self.prediction = orm.Dict({"confidence": 0.9, "window_ev": WINDOW}).store()
+        self.prediction = orm.Dict({"confidence": 0.9, "window_ev": self.window}).store()
         self.code, self.target = code, orm.Str(dataset.target).store()
         self.steps = {
             "relax__engine": orm.Str("chgnet"),
@@ -318,7 +320,7 @@ class Builder:
         from aiida import orm
 
         name = orm.Str(formula).store()
-        window = orm.List(WINDOW).store()
+        window = orm.List(self.window).store()
         work = process(
             "work",
             "CandidateWorkChain",
@@ -352,17 +354,18 @@ class Builder:
             self.step(work, "gap", relaxed, None)
             end(work, 402, f"band gap failed: the density did not converge in 150 steps {HOSTILE}", geometry=geometry)
             return formula, None
-        value = (1.23, 0.31, 0.0, 1.12)[index]
+        low, high = self.window
+        value = ((low + high) / 2, 0.7 * low, 0.0, low + 0.1 * (high - low))[index]
         results = orm.Dict(gap_properties(value, gapless=index == 1))
         outputs = {"structure": crystal(formula), "results": results}
         for key, size, spread in (("pbe", 0.45 * value, 0.8), ("hse06", value + 0.08, 1.0), ("hse06_soc", value, 1.05)):
             outputs[f"bands_{key}"] = bands(size, spread, spinors=key == "hse06_soc")
         structure, gap = self.step(work, "gap", relaxed, outputs)
         judge = process("function", "judge_candidate", work, "CALL", gap=gap, window_ev=window)
-        passed = WINDOW[0] <= value <= WINDOW[1]
+        passed = low <= value <= high
         where = "in" if passed else "outside"
         verdict = orm.Dict(
-            {"stage": "gap", "passed": passed, "reason": f"gap of {value:.2f} eV lies {where} 0.9-1.6 eV"}
+            {"stage": "gap", "passed": passed, "reason": f"gap of {value:.2f} eV lies {where} {low:g}-{high:g} eV"}
         )
         end(judge, result=verdict)
         levels = {key: node for key, node in outputs.items() if key.startswith("bands")}
