@@ -1,8 +1,9 @@
-"""Add computed gaps to the shipped dataset: ``extend_dataset.py FOLDER [--computed-by NAME] [--dry-run]``.
+"""Add computed gaps to the shipped dataset: ``extend_dataset.py FOLDER|CAMPAIGN [--computed-by NAME] [--dry-run]``.
 
-FOLDER holds one JSON file per compound, as the package's GPAW route leaves them outside AiiDA. New compounds are added
-in alphabetical order, rows that are there stay as they are, the checksum follows, and oddities are listed to be looked
-at before committing.
+CAMPAIGN is one of the current AiiDA profile, finished or not: every candidate whose gap has been computed counts.
+FOLDER holds one JSON file per compound, as the route's first script leaves them. New compounds are added in
+alphabetical order, rows that are there stay as they are, the checksum follows, and oddities are listed to be looked at
+before committing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aiida_perovskite.chemistry import Composition
+from aiida_perovskite.chemistry import Composition, likely_charges
 
 SHIPPED = Path(__file__).parents[1] / "aiida_perovskite" / "datasets" / "shipped" / "halide_gaps_gpaw.csv"
 MAX_FORCE = 0.5  # eV/Angstrom on the halide: above, the position is not that of the compound
@@ -28,19 +29,31 @@ MAX_DISAGREEMENT = 0.05  # eV between two calculations of one compound
 GAPLESS_EV = 0.05  # PBE gaps up to this count as none
 OUTLIER = 3.0  # spreads away from what the other compounds with the same ions lead to expect
 
+FROM_GAP = (
+    "raw_gap_hse06_soc_ev",
+    "direct_gap_hse06_soc_ev",
+    "gamma_gap_hse06_soc_ev",
+    "vbm_k",
+    "cbm_k",
+    "a_angstrom",
+    "energy_pbe_ev_per_cell",
+)  # columns that a candidate's gap node has under the same name
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("source", metavar="FOLDER|CAMPAIGN")
     parser.add_argument("--table", type=Path, default=SHIPPED, help="table to extend; the shipped one if not given")
     parser.add_argument(
-        "--computed-by", help="for the column computed_by; gap_dataset.py and each file's date otherwise"
+        "--computed-by", help="for the column computed_by; the program and each result's date otherwise"
     )
     parser.add_argument("--dry-run", action="store_true", help="list what would be added, write nothing")
     arguments = parser.parse_args()
 
     table = pd.read_csv(arguments.table, dtype={"vbm_k": str, "cbm_k": str})
-    results = read_results(arguments.folder, arguments.computed_by)
+    folder = Path(arguments.source)
+    found = read_folder(folder) if folder.is_dir() else read_campaign(arguments.source)
+    results = usable(found, arguments.computed_by, list(table.columns))
     report_known(table, results)
     added = results[~results["formula"].isin(table["formula"])]
     both = pd.concat([table, added]).sort_values("formula", ignore_index=True) if len(added) else table
@@ -53,20 +66,102 @@ def main() -> None:
         write(arguments.table.with_name("SHA256SUMS"), checksum.encode())
 
 
-def read_results(folder: Path, computed_by: str | None) -> pd.DataFrame:
-    """Return one row per compound of the folder, and print the files that are left out."""
-    rows: dict[str, dict[str, Any]] = {}
+def read_folder(folder: Path) -> list[dict[str, Any]]:
+    """Return what the files of a folder say, each with ``computed_by``; unreadable ones are printed."""
+    found = []
     for path in sorted(folder.glob("*.json")):
         day = datetime.fromtimestamp(path.stat().st_mtime, UTC).date()
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
-            new = None if unusable(result) else row(result, computed_by or f"gap_dataset.py {day}")
+            values = {"error": result["error"]} if "error" in result else from_script(result)
         except (ValueError, KeyError) as error:  # a file that is still being written, or of another program
             print(f"left out {path.stem}: not a whole result ({type(error).__name__}: {error})")
             continue
-        if new is None:
-            print(f"left out {path.stem}: {unusable(result)}")
+        found.append({"name": path.stem, "computed_by": f"gap_dataset.py {day}", **values})
+    return found
+
+
+def from_script(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a row from a file of the route's first script, all digits."""
+    soc = result["hse_soc"]
+    return {
+        "formula": Composition(result["A"], result["B"], result["C"], result["D"]).formula,
+        "cation_1": result["A"],
+        "cation_2": result["B"],
+        "raw_gap_hse06_soc_ev": soc["gap"],
+        "direct_gap_hse06_soc_ev": soc["direct"],
+        "gamma_gap_hse06_soc_ev": soc["gamma"],
+        "vbm_k": " ".join(f"{value:g}" for value in soc["vbm_k"]),
+        "cbm_k": " ".join(f"{value:g}" for value in soc["cbm_k"]),
+        "gap_hse06_ev": result["hse"]["gap"],
+        "gap_pbe_soc_ev": result["pbe_soc"]["gap"],
+        "gap_pbe_ev": result["pbe"]["gap"],
+        "a_angstrom": result["a"],
+        "x_halide": result["x"],
+        "x_chgnet": result["x_chgnet"],
+        "force_on_halide_ev_per_angstrom": result["force_on_halide"],
+        "energy_pbe_ev_per_cell": result["energy_pbe"],
+        "energy_chgnet_r2scan_ev_per_cell": result["chgnet_r2scan_energy"],
+        "error": None if result["geometry_converged"] else "the geometry has not converged",
+    }
+
+
+def read_campaign(name: str) -> list[dict[str, Any]]:
+    """Return what the candidates of a campaign found, each with ``computed_by``."""
+    from aiida import load_profile, orm
+
+    from aiida_perovskite.cli.campaigns import runs
+    from aiida_perovskite.workflows.candidate import CandidateWorkChain
+
+    load_profile()
+    query = orm.QueryBuilder().append(orm.WorkChainNode, filters={"id": {"in": [run.pk for run in runs(name)]}})
+    query.append(CandidateWorkChain)
+    return [from_candidate(node) for node in query.all(flat=True) if node.is_terminated]
+
+
+def from_candidate(node: Any) -> dict[str, Any]:
+    """Return the values of a row from a CandidateWorkChain that has ended."""
+    formula = node.inputs.formula.value
+    found = {"name": formula, "computed_by": f"CandidateWorkChain {node.ctime:%Y-%m-%d}"}
+    if not node.is_finished_ok:
+        return {**found, "error": node.exit_message or "excepted or killed"}
+    gap, geometry = node.outputs.gap.get_dict(), node.outputs.geometry.get_dict()
+    if gap["spin_polarised"] or gap["x_halide"] is None:
+        return {**found, "error": "spin-polarised or no Fm-3m double perovskite: not of this dataset"}
+    first, second = cations(formula)
+    # x is the distance from A, the first of the cell's two cations, which are in alphabetical order.
+    turned = first != Composition.parse(formula).a
+    x = {key: 0.5 - gap[key] if turned else gap[key] for key in ("x_halide", "x_chgnet")}
+    force = gap["force_on_halide_ev_per_angstrom"]
+    return {
+        **found,
+        "formula": formula,
+        "cation_1": first,
+        "cation_2": second,
+        **{key: gap[key] for key in FROM_GAP},
+        **{f"gap_{level}_ev": gap[f"raw_gap_{level}_ev"] for level in ("hse06", "pbe_soc", "pbe")},
+        **x,
+        "force_on_halide_ev_per_angstrom": -force if turned else force,
+        "energy_chgnet_r2scan_ev_per_cell": geometry["energy_chgnet_r2scan_ev_per_cell"],
+        "error": None,
+    }
+
+
+def cations(formula: str) -> tuple[str, str]:
+    """Return A and B, the lower charge first, equal charges in alphabetical order."""
+    composition = Composition.parse(formula)
+    charges = likely_charges(composition)
+    return (composition.a, composition.b) if charges.a <= charges.b else (composition.b, composition.a)
+
+
+def usable(found: list[dict[str, Any]], computed_by: str | None, columns: list[str]) -> pd.DataFrame:
+    """Return one row per compound, and print what is left out."""
+    rows: dict[str, dict[str, Any]] = {}
+    for values in found:
+        if why := values["error"] or too_large_force(values["force_on_halide_ev_per_angstrom"]):
+            print(f"left out {values['name']}: {why}")
             continue
+        new = row(values, computed_by or values["computed_by"], columns)
         other = rows.get(new["formula"])
         # (In, Tl) and (Tl, In) are one compound with the charges dealt differently: the lower energy stays.
         if other is not None:
@@ -74,47 +169,28 @@ def read_results(folder: Path, computed_by: str | None) -> pd.DataFrame:
         if other is None or new["energy_pbe_ev_per_cell"] < other["energy_pbe_ev_per_cell"]:
             rows[new["formula"]] = new
     if not rows:
-        raise SystemExit(f"{folder} holds no usable result")
+        raise SystemExit("there is no usable result")
     return pd.DataFrame(list(rows.values()))
 
 
-def unusable(result: dict[str, Any]) -> str | None:
-    """Say why a result cannot be a row, or None."""
-    if "error" in result:
-        return str(result["error"])
-    if abs(result["force_on_halide"]) > MAX_FORCE:
-        return f"force of {result['force_on_halide']:.2f} eV/Angstrom left on the halide"
-    if not result["geometry_converged"]:
-        return "the geometry has not converged"
-    return None
+def too_large_force(force: float) -> str | None:
+    """Return why a result cannot be used, or None."""
+    return f"force of {force:.2f} eV/Angstrom left on the halide" if abs(force) > MAX_FORCE else None
 
 
-def row(result: dict[str, Any], computed_by: str) -> dict[str, Any]:
-    """Return the row of one result."""
-    composition = Composition(result["A"], result["B"], result["C"], result["D"])
-    soc, scalar, pbe_soc, pbe = (result[key] for key in ("hse_soc", "hse", "pbe_soc", "pbe"))
-    return {
-        "formula": composition.formula,
-        "cation_1": result["A"],
-        "cation_2": result["B"],
-        "gap_hse06_soc_ev": clipped(soc["gap"]),
-        "raw_gap_hse06_soc_ev": round(soc["gap"], 4),
-        "direct_gap_hse06_soc_ev": clipped(soc["direct"]),
-        "gamma_gap_hse06_soc_ev": clipped(soc["gamma"]),
-        "vbm_k": " ".join(f"{value:g}" for value in soc["vbm_k"]),
-        "cbm_k": " ".join(f"{value:g}" for value in soc["cbm_k"]),
-        "gap_hse06_ev": clipped(scalar["gap"]),
-        "gap_pbe_soc_ev": clipped(pbe_soc["gap"]),
-        "gap_pbe_ev": clipped(pbe["gap"]),
-        "a_angstrom": round(result["a"], 4),
-        "x_halide": round(result["x"], 5),
-        "x_chgnet": round(result["x_chgnet"], 5),
-        "force_on_halide_ev_per_angstrom": round(result["force_on_halide"], 3),
-        "energy_pbe_ev_per_cell": round(result["energy_pbe"], 4),
-        "energy_chgnet_r2scan_ev_per_cell": round(result["chgnet_r2scan_energy"], 4),
-        "pbe_gapless": int(pbe["gap"] <= GAPLESS_EV),
+def row(values: dict[str, Any], computed_by: str, columns: list[str]) -> dict[str, Any]:
+    """Return the row of one result: overlaps of the bands as a gap of 0, and no more digits than mean something."""
+    gaps = ("direct_gap_hse06_soc_ev", "gamma_gap_hse06_soc_ev", "gap_hse06_ev", "gap_pbe_soc_ev", "gap_pbe_ev")
+    digits = {"x_halide": 5, "x_chgnet": 5, "force_on_halide_ev_per_angstrom": 3}
+    new = {
+        **values,
+        "gap_hse06_soc_ev": values["raw_gap_hse06_soc_ev"],
+        "pbe_gapless": int(values["gap_pbe_ev"] <= GAPLESS_EV),
         "computed_by": computed_by,
     }
+    for key in (*gaps, "gap_hse06_soc_ev"):
+        new[key] = clipped(new[key])
+    return {key: round(new[key], digits.get(key, 4)) if isinstance(new[key], float) else new[key] for key in columns}
 
 
 def clipped(gap: float) -> float:

@@ -1,7 +1,7 @@
 """Figures of the report as plotly JSON; fonts, grid and background come from the page, so that they follow its theme.
 
-Colours follow Okabe and Ito, told apart by the colour-blind (the blue lightened, to be read on dark ground as well); wherever colour carries meaning a symbol, a line
-style or a label carries it too.
+Colours follow Okabe and Ito, told apart by the colour-blind (the blue lightened, to be read on dark ground as well);
+wherever colour carries meaning a symbol, a line style or a label carries it too.
 """
 
 from __future__ import annotations
@@ -211,7 +211,9 @@ def history(table: Table) -> Figure:
         data,
         xaxis={"title": {"text": "epoch"}},
         yaxis={"title": {"text": "training loss (scaled)"}, "rangemode": "tozero"},
-        yaxis2=_energy_axis("held-out MAE (eV)", overlaying="y", side="right", rangemode="tozero", showgrid=False, tickformat=".1f"),
+        yaxis2=_energy_axis(
+            "held-out MAE (eV)", overlaying="y", side="right", rangemode="tozero", showgrid=False, tickformat=".1f"
+        ),
         legend=LEGEND,
     )
 

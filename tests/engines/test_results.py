@@ -33,7 +33,7 @@ def test_relaxation_is_read() -> None:
 def test_gap_is_read_and_bands_agree_with_the_gaps() -> None:
     result = parse_gap(GAP, ARRAYS)
     assert result.properties["gap_hse06_soc_ev"] == pytest.approx(1.4646, abs=0.02)  # the shipped dataset's row
-    assert (result.properties["vbm_label"], result.properties["cbm_label"]) == ("X", "X")
+    assert (result.properties["vbm_label"], result.properties["cbm_label"]) == ("X", "L")
     assert result.weights.sum() == pytest.approx(1)
     for level in LEVELS:
         bands = getattr(result, f"eigenvalues_{level}_ev")

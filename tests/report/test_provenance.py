@@ -43,8 +43,11 @@ def absolute_paths(nodes: Any) -> list[str]:
     for node in nodes:
         if not isinstance(node, orm.Data) or isinstance(node, orm.AbstractCode):
             continue
-        texts = re.findall(r'"((?:[^"\\]|\\.)*)"', json.dumps(node.base.attributes.all, default=str))
-        hits = [hit for text in texts for hit in ([text] if text.startswith("/") else PATH.findall(text))]
+        hits = [
+            hit
+            for text in texts_of(node.base.attributes.all)
+            for hit in ([text] if text.startswith("/") else PATH.findall(text))
+        ]
         for name in files_of(node):
             content = node.base.repository.get_object_content(name, mode="rb")
             try:
@@ -53,6 +56,15 @@ def absolute_paths(nodes: Any) -> list[str]:
                 hits += [hit.decode() for hit in BINARY_PATH.findall(content)]
         found += [f"{type(node).__name__} {node.uuid}: {hit}" for hit in hits]
     return found
+
+
+def texts_of(content: Any) -> list[str]:
+    """Return every text in nested lists and mappings, keys included."""
+    if isinstance(content, dict):
+        content = [*content, *content.values()]
+    if isinstance(content, list | tuple):
+        return [text for part in content for text in texts_of(part)]
+    return [content] if isinstance(content, str) else []
 
 
 def files_of(node: Any) -> list[str]:
@@ -154,7 +166,9 @@ def test_numbers_are_those_of_their_nodes(page: str) -> None:
     assert compared > 100
     for name, table in data["tables"].items():
         frame = orm.load_node(table["source"]).to_frame()
-        assert table["columns"]["formula" if "formula" in frame else frame.columns[0]] == frame.iloc[:, 0].tolist(), name
+        assert table["columns"]["formula" if "formula" in frame else frame.columns[0]] == frame.iloc[:, 0].tolist(), (
+            name
+        )
 
 
 def test_numbers_on_the_page_are_those_of_the_data(page: str) -> None:
