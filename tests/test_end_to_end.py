@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from provenance_walk import assert_numbers_lead_back, report_data
 
 # A training of seconds and the coarsest gap that is still HSE06 with spin-orbit coupling: Gamma alone, few plane waves.
 OVERRIDES: dict[str, Any] = {
@@ -58,4 +59,6 @@ def test_from_the_dataset_to_a_report_whose_numbers_lead_back(campaign: Any, tmp
 
     report = tmp_path / "report.html"
     write_report(campaign, report)
-    assert row["formula"] in report.read_text(encoding="utf-8")
+    data = report_data(report.read_text(encoding="utf-8"))
+    assert row["formula"] in data["tables"]["selection"]["columns"]["formula"]
+    assert_numbers_lead_back(data, campaign)

@@ -1,0 +1,142 @@
+"""The report as a reader meets it: opened from a file, offline, in headless Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
+    pytest.skip("Chromium is not installed (Debian: chromium, chromium-driver)", allow_module_level=True)
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--enable-unsafe-swiftshader",
+        "--window-size=1200,900",
+    ):
+        options.add_argument(argument)
+    # No network at all: what the page needs must be in it.
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
+    with webdriver.Chrome(options=options, service=service) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def report(chromium: Any, campaign: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from aiida_perovskite.report.write import write_report
+
+    path: Path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(campaign, path)
+    chromium.get(path.as_uri())
+    return chromium
+
+
+def column(report: Any, number: int) -> list[str]:
+    """Return what the visible rows of the ranking show in a column (from 1)."""
+    script = """
+        return [...document.querySelectorAll("#survivors tbody tr")].filter((row) => !row.hidden)
+            .map((row) => { const cell = row.cells[arguments[0] - 1]; return cell.dataset.value ?? cell.textContent; });
+    """
+    return [str(text).strip() for text in report.execute_script(script, number)]
+
+
+def press(report: Any, selector: str) -> None:
+    element = report.find_element(By.CSS_SELECTOR, selector)
+    report.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+
+
+def test_every_figure_is_drawn_and_nothing_is_complained_of(report: Any) -> None:
+    places = report.find_elements(By.CSS_SELECTOR, ".plot")
+    assert len(places) > 5
+    for place in places:
+        report.execute_script("arguments[0].scrollIntoView({block: 'center'})", place)
+        WebDriverWait(report, SECONDS).until(
+            lambda _, place=place: place.find_elements(By.CSS_SELECTOR, "svg.main-svg, canvas")
+        )
+    complaints = [entry for entry in report.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    # How fast a software renderer reads its canvas back is about this browser, not about the page.
+    slow = ("GPU stall", "Canvas2D: Multiple readback")
+    assert [entry["message"] for entry in complaints if not any(words in entry["message"] for words in slow)] == []
+
+
+def test_nothing_is_fetched_and_no_markup_of_a_stranger_runs(report: Any) -> None:
+    fetched = report.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert [name for name in fetched if not name.startswith(("data:", "blob:"))] == []
+    assert "broken into" not in report.title
+    assert report.find_elements(By.CSS_SELECTOR, "img[src=x]") == []
+
+
+def test_the_ranking_sorts_by_number_both_ways_and_by_name(report: Any) -> None:
+    ranked = column(report, 1)
+    assert ranked == [str(number) for number in range(1, len(ranked) + 1)]
+    press(report, "#survivors th:nth-child(3) .sort")
+    gaps = [float(text) for text in column(report, 3)]
+    assert gaps == sorted(gaps)
+    assert len(set(gaps)) > 10
+    press(report, "#survivors th:nth-child(3) .sort")
+    assert [float(text) for text in column(report, 3)] == sorted(gaps, reverse=True)
+    press(report, "#survivors th:nth-child(2) .sort")
+    names = column(report, 2)
+    assert names == sorted(names, key=str.casefold)
+    press(report, "#survivors th:nth-child(1) .sort")
+    assert column(report, 1) == ranked
+
+
+def test_the_ranking_filters_by_elements_and_by_what_was_computed(report: Any) -> None:
+    everything = len(column(report, 2))
+    words = report.find_element(By.ID, "filter")
+    words.send_keys("Ag Br")
+    shown = column(report, 2)
+    assert 0 < len(shown) < everything
+    assert all("Ag" in name and "Br" in name for name in shown)
+    assert report.find_element(By.ID, "shown").text == f"{len(shown)} of {everything} shown"
+    words.clear()
+    words.send_keys(" ")
+    press(report, "#only-computed")
+    assert len(column(report, 2)) == 4
+    press(report, "#only-computed")
+    assert len(column(report, 2)) == everything
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [("Cs2AgBiBr6", "AgBiCs2Br6: "), ("AgBiCs2Br6", " eV, "), ("Li2NaKO6", "is not in this space"), ("x", "type a")],
+)
+def test_a_compound_of_the_space_is_looked_up(report: Any, typed: str, answer: str) -> None:
+    lookup = report.find_element(By.ID, "lookup")
+    lookup.clear()
+    lookup.send_keys(typed)
+    assert answer in report.find_element(By.ID, "answer").text
+
+
+def test_the_page_fits_a_telephone(report: Any) -> None:
+    report.set_window_size(500, 900)
+    try:
+        # What scrolls by itself (tables, code) may be wider than the page; nothing else.
+        wide = report.execute_script("""
+            const root = document.documentElement;
+            return [...document.querySelectorAll("body *")].filter((part) =>
+                part.getBoundingClientRect().right > root.clientWidth + 1 && !part.closest(".scroll, .plot, nav .wide, pre"))
+                .map((part) => part.outerHTML.slice(0, 400));
+        """)
+    finally:
+        report.set_window_size(1200, 900)
+    assert wide == []
