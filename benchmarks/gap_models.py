@@ -9,10 +9,11 @@ and on all of them the final ensemble is trained. What is finished is kept in ``
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,11 @@ FOLDS, SEED = 5, 2026
 HYBRID, PBE = "halide-gaps-gpaw", "mp-abc2d6-legacy2023"
 # The network's settings that compete on the training folds; what is not named is as `TrainingSettings` has it.
 CHOICES: tuple[dict[str, Any], ...] = (
-    {"dropout": 0.25, "batch_size": 16},
-    {"dropout": 0.1, "batch_size": 16},
-    {"dropout": 0.05, "batch_size": 16},
+    {"dropout": 0.25},
+    {"dropout": 0.1},
+    {"dropout": 0.05},
 )
+CURVE = CHOICES[1]  # of the networks that are not chosen for: the learning curve and the pretraining
 VALIDATED = 2  # networks per choice, each on its own random quarter of the training rows
 SHARES = (0.125, 0.25, 0.5, 1.0)  # of the training folds, in the learning curve
 
@@ -70,7 +72,7 @@ def main() -> None:
     files = dict(entry.split("=", 1) for entry in options.file)
     hybrid = read(HYBRID, files)
     pbe = read(PBE, files)
-    study = Study(options.work, options.epochs, options.threads)
+    study = Study((hybrid, pbe), options.work, options.epochs, options.threads)
     variants = [
         *((table, model, "") for table in (hybrid, pbe) for model in baselines.BASELINES),
         (hybrid, "cnn", ""),
@@ -104,14 +106,18 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
 class Study:
     """The finished rows, and the parts of which they are made."""
 
-    def __init__(self, work: Path, epochs: int, threads: int | None) -> None:
+    def __init__(self, tables: Sequence[Table], work: Path, epochs: int, threads: int | None) -> None:
         self.work, self.epochs, self.threads = work, epochs, threads
+        # What was computed with other rules or data is not taken for this.
+        contents = [(table.name, table.formulas, table.targets_ev.tolist()) for table in tables]
+        rules = (CHOICES, VALIDATED, SHARES, FOLDS, SEED, epochs, TrainingSettings(), contents)
+        self.fingerprint = hashlib.sha256(repr(rules).encode()).hexdigest()[:12]
         self.errors: list[dict[str, Any]] = []
         self.curve: list[dict[str, Any]] = []
 
     def kept(self, name: str, compute: Any) -> dict[str, Any]:
         """Return what ``compute`` returned the last time, or let it work and keep the answer."""
-        path = self.work / f"{name}.json"
+        path = self.work / self.fingerprint / f"{name}.json"
         if not path.exists():
             start = time.perf_counter()
             content = compute()
@@ -147,11 +153,7 @@ class Study:
         """Fit a baseline; its intervals come from an inner cross-validation, like those of the network."""
         inner = assign_folds(len(train.formulas), FOLDS, SEED)
         held_out = baselines.cross_validate(train.formulas, train.targets_ev, inner, SEED)[model]
-        both = Table(train.name, train.formulas + test.formulas, np.append(train.targets_ev, test.targets_ev))
-        outer = np.repeat([0, 1], [len(train.formulas), len(test.formulas)])
-        features = baselines.site_one_hots(encode(both.formulas))
-        fitted = baselines.BASELINES[model](SEED).fit(features[outer == 0], train.targets_ev)
-        gap = np.maximum(fitted.predict(features[outer == 1]), 0.0)
+        gap = fit_and_predict(train, test)[model]
         calibration = Calibration(train.targets_ev - held_out, np.zeros(len(inner)))
         lower, upper = calibration.interval(gap, np.zeros(len(gap)), 0.9)
         return {"gap_ev": gap.tolist(), "lower_ev": lower.tolist(), "upper_ev": upper.tolist()}
@@ -172,27 +174,17 @@ class Study:
 
     def choose(self, train: Table, initial: GapModel | None) -> dict[str, Any]:
         """Return the settings with the smallest error on held-out quarters of the training rows."""
-        n = len(train.formulas)
-        quarters = assign_folds(n, 4, SEED)
+        quarters = assign_folds(len(train.formulas), 4, SEED)
+        grids = encode(train.formulas)
+        tasks = [
+            Task("choice", k, np.flatnonzero(quarters != k), np.flatnonzero(quarters == k)) for k in range(VALIDATED)
+        ]
         errors = []
         for choice in CHOICES:
-            tasks = [
-                Task("choice", k, np.flatnonzero(quarters != k), np.flatnonzero(quarters == k))
-                for k in range(VALIDATED)
-            ]
             members = self.train(train, tasks, self.settings(choice), initial)
-            grids = encode(train.formulas)
-            errors.append(
-                np.mean(
-                    [
-                        np.abs(
-                            Ensemble([members[task.key]]).predict(grids[task.held_out])[0]
-                            - train.targets_ev[task.held_out]
-                        ).mean()
-                        for task in tasks
-                    ]
-                )
-            )
+            predicted = [Ensemble([members[task.key]]).predict(grids[task.held_out])[0] for task in tasks]
+            targets = [train.targets_ev[task.held_out] for task in tasks]
+            errors.append(np.abs(np.concatenate(predicted) - np.concatenate(targets)).mean())
         return dict(CHOICES[int(np.argmin(errors))])
 
     def train(self, table: Table, tasks: list[Task], settings: TrainingSettings, initial: GapModel | None) -> Any:
@@ -207,13 +199,13 @@ class Study:
 
     def pretrained(self, start: Table, table: Table) -> GapModel:
         """Return networks of the compounds that ``table`` does not hold, so that none of its rows is known to them."""
-        folder = self.work / f"{start.name}-without-{table.name}"
+        folder = self.work / self.fingerprint / f"{start.name}-without-{table.name}"
         files = folder / "model.safetensors", folder / "model.json"
         if not files[1].exists():
             other = start.rows(~np.isin(start.formulas, table.formulas))
             print(f"pretraining on {len(other.formulas)} compounds", flush=True)
             model = GapModel.train(
-                other.formulas, other.targets_ev, replace(self.settings(CHOICES[1]), folds=3), threads=self.threads
+                other.formulas, other.targets_ev, replace(self.settings(CURVE), folds=3), threads=self.threads
             )
             model.save(folder)
         return GapModel.load(*files)
@@ -235,15 +227,19 @@ class Study:
                 self.curve.append({**row, **error_metrics(table.targets_ev, values)})
 
     def one_network(self, train: Table, test: Table) -> dict[str, Any]:
-        """Predict by one network with the first settings' choice made as always, and by every baseline."""
-        n, m = len(train.formulas), len(test.formulas)
-        rows = Task("curve", 0, np.arange(n), np.arange(0))
-        member = self.train(train, [rows], self.settings(CHOICES[1]), None)[rows.key]
+        """Predict by one network and by every baseline."""
+        rows = Task("curve", 0, np.arange(len(train.formulas)), np.arange(0))
+        member = self.train(train, [rows], self.settings(CURVE), None)[rows.key]
         gap = np.maximum(Ensemble([member]).predict(encode(test.formulas))[0], 0.0)
-        fold = np.repeat([0, 1], [n, m])
-        both = np.append(train.targets_ev, np.zeros(m))
-        others = baselines.cross_validate(train.formulas + test.formulas, both, fold, SEED)
-        return {"cnn": gap.tolist(), **{name: values[n:].tolist() for name, values in others.items()}}
+        return {"cnn": gap.tolist(), **{name: values.tolist() for name, values in fit_and_predict(train, test).items()}}
+
+
+def fit_and_predict(train: Table, test: Table) -> dict[str, Floats]:
+    """Return the predictions of every baseline, in eV and not below 0."""
+    features = baselines.site_one_hots(encode(train.formulas + test.formulas))
+    known, asked = np.split(features, [len(train.formulas)])
+    fitted = {name: make(SEED).fit(known, train.targets_ev) for name, make in baselines.BASELINES.items()}
+    return {name: np.maximum(model.predict(asked), 0.0) for name, model in fitted.items()}
 
 
 def outer_folds(table: Table) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:

@@ -33,10 +33,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors and text to one safetensors file; a kill or a full disk leaves the previous file whole."""
+    """Write tensors and text to one safetensors file; a kill or a full disk leaves the previous file whole.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, e.g. because the disk is full.
+    """
     with atomic_path(path) as temporary:
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        safetensors.torch.save_file(contiguous, temporary, metadata=dict(metadata))
+        try:
+            safetensors.torch.save_file(contiguous, temporary, metadata=dict(metadata))
+        except SafetensorError as error:  # the library's name for whatever the system refuses
+            raise OSError(f"{path} cannot be written: {error}") from None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -133,8 +133,9 @@ def test_the_page_fits_a_telephone(report: Any) -> None:
         # What scrolls by itself (tables, code) may be wider than the page; nothing else.
         wide = report.execute_script("""
             const root = document.documentElement;
-            return [...document.querySelectorAll("body *")].filter((part) =>
-                part.getBoundingClientRect().right > root.clientWidth + 1 && !part.closest(".scroll, .plot, nav .wide, pre"))
+            const scrolls = ".scroll, .plot, nav .wide, pre";
+            return [...document.querySelectorAll("body *")]
+                .filter((part) => part.getBoundingClientRect().right > root.clientWidth + 1 && !part.closest(scrolls))
                 .map((part) => part.outerHTML.slice(0, 400));
         """)
     finally:
