@@ -35,13 +35,10 @@ RESULTS = Path(__file__).parent / "results"
 FOLDS, SEED = 5, 2026
 HYBRID, PBE = "halide-gaps-gpaw", "mp-abc2d6-legacy2023"
 # The network's settings that compete on the training folds; what is not named is as `TrainingSettings` has it.
-CHOICES: tuple[dict[str, Any], ...] = (
-    {"dropout": 0.25},
-    {"dropout": 0.1},
-    {"dropout": 0.05},
-)
-CURVE = CHOICES[1]  # of the networks that are not chosen for: the learning curve and the pretraining
-VALIDATED = 2  # networks per choice, each on its own random quarter of the training rows
+CHOICES: tuple[dict[str, Any], ...] = ({"dropout": 0.1}, {"dropout": 0.05})
+CURVE = CHOICES[0]  # of the networks that are not chosen for: the learning curve and the pretraining
+VALIDATED = 1  # networks per choice, each on its own random quarter of the training rows
+NETWORKS = {"members": 3, "folds": 3, "fold_members": 2}  # fewer than a campaign's, since each outer fold has its own
 SHARES = (0.125, 0.25, 0.5, 1.0)  # of the training folds, in the learning curve
 
 Floats = NDArray[np.float64]
@@ -110,7 +107,7 @@ class Study:
         self.work, self.epochs, self.threads = work, epochs, threads
         # What was computed with other rules or data is not taken for this.
         contents = [(table.name, table.formulas, table.targets_ev.tolist()) for table in tables]
-        rules = (CHOICES, VALIDATED, SHARES, FOLDS, SEED, epochs, TrainingSettings(), contents)
+        rules = (CHOICES, VALIDATED, NETWORKS, SHARES, FOLDS, SEED, epochs, TrainingSettings(), contents)
         self.fingerprint = hashlib.sha256(repr(rules).encode()).hexdigest()[:12]
         self.errors: list[dict[str, Any]] = []
         self.curve: list[dict[str, Any]] = []
@@ -133,10 +130,13 @@ class Study:
         predictions = {key: np.empty(len(table.formulas)) for key in ("gap_ev", "lower_ev", "upper_ev")}
         chosen = []
         for number, train, test in outer_folds(table):
-            make = self.network if model.startswith("cnn") else self.baseline
-            initial = None if start is None else self.pretrained(start, table)
-            job = (make, table.rows(train), table.rows(test), model, initial)
-            answer = self.kept(f"{table.name}/{model}-fold-{number}", lambda job=job: job[0](*job[1:]))
+            job = (table.rows(train), table.rows(test))
+            if model.startswith("cnn"):
+                initial = None if start is None else self.pretrained(start, table)
+                name = f"{table.name}/{model}-fold-{number}"
+                answer = self.kept(name, lambda job=(*job, initial): self.network(*job))
+            else:
+                answer = self.kept(f"{table.name}/baselines-fold-{number}", lambda job=job: all_baselines(*job))[model]
             for key, values in predictions.items():
                 values[test] = answer[key]
             chosen.append(answer.get("settings"))
@@ -149,16 +149,7 @@ class Study:
         self.errors.append(row)
         print({key: row[key] for key in ("dataset", "model", "mae_ev", "interval_coverage_90")}, flush=True)
 
-    def baseline(self, train: Table, test: Table, model: str, initial: None) -> dict[str, Any]:
-        """Fit a baseline; its intervals come from an inner cross-validation, like those of the network."""
-        inner = assign_folds(len(train.formulas), FOLDS, SEED)
-        held_out = baselines.cross_validate(train.formulas, train.targets_ev, inner, SEED)[model]
-        gap = fit_and_predict(train, test)[model]
-        calibration = Calibration(train.targets_ev - held_out, np.zeros(len(inner)))
-        lower, upper = calibration.interval(gap, np.zeros(len(gap)), 0.9)
-        return {"gap_ev": gap.tolist(), "lower_ev": lower.tolist(), "upper_ev": upper.tolist()}
-
-    def network(self, train: Table, test: Table, model: str, initial: GapModel | None) -> dict[str, Any]:
+    def network(self, train: Table, test: Table, initial: GapModel | None) -> dict[str, Any]:
         """Choose settings, train, calibrate and predict; nothing but the formulas of ``test`` is used."""
         choice = self.choose(train, initial)
         fitted = GapModel.train(
@@ -170,7 +161,7 @@ class Study:
 
     def settings(self, choice: dict[str, Any]) -> TrainingSettings:
         """Return the settings of a choice."""
-        return TrainingSettings.from_dict({"epochs": self.epochs, "seed": SEED, "fold_members": 2, **choice})
+        return TrainingSettings.from_dict({"epochs": self.epochs, "seed": SEED, **NETWORKS, **choice})
 
     def choose(self, train: Table, initial: GapModel | None) -> dict[str, Any]:
         """Return the settings with the smallest error on held-out quarters of the training rows."""
@@ -204,9 +195,7 @@ class Study:
         if not files[1].exists():
             other = start.rows(~np.isin(start.formulas, table.formulas))
             print(f"pretraining on {len(other.formulas)} compounds", flush=True)
-            model = GapModel.train(
-                other.formulas, other.targets_ev, replace(self.settings(CURVE), folds=3), threads=self.threads
-            )
+            model = GapModel.train(other.formulas, other.targets_ev, self.settings(CURVE), threads=self.threads)
             model.save(folder)
         return GapModel.load(*files)
 
@@ -232,6 +221,18 @@ class Study:
         member = self.train(train, [rows], self.settings(CURVE), None)[rows.key]
         gap = np.maximum(Ensemble([member]).predict(encode(test.formulas))[0], 0.0)
         return {"cnn": gap.tolist(), **{name: values.tolist() for name, values in fit_and_predict(train, test).items()}}
+
+
+def all_baselines(train: Table, test: Table) -> dict[str, Any]:
+    """Fit the baselines; their intervals come from an inner cross-validation, like those of the network."""
+    inner = assign_folds(len(train.formulas), FOLDS, SEED)
+    held_out = baselines.cross_validate(train.formulas, train.targets_ev, inner, SEED)
+    answers = {}
+    for name, gap in fit_and_predict(train, test).items():
+        calibration = Calibration(train.targets_ev - held_out[name], np.zeros(len(inner)))
+        lower, upper = calibration.interval(gap, np.zeros(len(gap)), 0.9)
+        answers[name] = {"gap_ev": gap.tolist(), "lower_ev": lower.tolist(), "upper_ev": upper.tolist()}
+    return answers
 
 
 def fit_and_predict(train: Table, test: Table) -> dict[str, Floats]:

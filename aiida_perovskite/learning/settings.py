@@ -24,17 +24,17 @@ class TrainingSettings:
     Two trainings with equal settings and equal data give identical weights.
     """
 
-    epochs: int = 300
+    epochs: int = 150
     """Passes over the training rows."""
-    batch_size: int = 100
+    batch_size: int = 32
     """Largest minibatch; the rows of an epoch are cut into equal batches of at most this size."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     """Adam's step at the first epoch, annealed along a half cosine."""
     final_learning_rate: float = 0.0
     """Where the cosine ends."""
     weight_decay: float = 5e-4
     """L2 penalty added to the gradient, as torch's Adam does it."""
-    dropout: float = 0.25
+    dropout: float = 0.1
     """Chance that an activation is dropped; resolved to 1/256."""
     loss: str = "mse"
     """'mse', 'mae' or 'huber' (delta 1), on targets scaled to mean 0 and standard deviation 1 of the training rows."""
