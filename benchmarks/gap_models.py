@@ -73,8 +73,8 @@ def main() -> None:
     variants = [
         *((table, model, "") for table in (hybrid, pbe) for model in baselines.BASELINES),
         (hybrid, "cnn", ""),
-        (hybrid, "cnn_pretrained", "pbe"),
         (pbe, "cnn", ""),
+        (hybrid, "cnn_pretrained", "pbe"),
     ]
     for table, model, start in variants:
         study.cross_validate(table, model, pbe if start else None)
