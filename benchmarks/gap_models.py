@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from aiida_perovskite.datasets import load_dataset
 from aiida_perovskite.learning import baselines, encode
 from aiida_perovskite.learning.calibration import Calibration
+from aiida_perovskite.learning.checkpoint import atomic_path, write_json
 from aiida_perovskite.learning.ensemble import Ensemble
 from aiida_perovskite.learning.gap_model import GapModel, assign_folds
 from aiida_perovskite.learning.metrics import error_metrics, interval_metrics
@@ -95,9 +95,8 @@ def read(name: str, files: dict[str, str]) -> Table:
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:
     """Replace a table as a whole."""
-    temporary = path.with_suffix(".tmp")
-    pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.4f")
-    os.replace(temporary, path)
+    with atomic_path(path) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.4f")
 
 
 class Study:
@@ -117,11 +116,7 @@ class Study:
         path = self.work / self.fingerprint / f"{name}.json"
         if not path.exists():
             start = time.perf_counter()
-            content = compute()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(content))
-            os.replace(temporary, path)
+            write_json(path, compute())
             print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
         return dict(json.loads(path.read_text()))
 

@@ -19,6 +19,7 @@ from machine import matrix_rate, processor
 
 from aiida_perovskite.chemistry import halide_space
 from aiida_perovskite.learning import encode
+from aiida_perovskite.learning.checkpoint import atomic_path
 from aiida_perovskite.learning.cnn import PeriodicTableCNN
 from aiida_perovskite.learning.ensemble import Ensemble, Member
 from aiida_perovskite.learning.settings import TrainingSettings
@@ -43,9 +44,8 @@ def main() -> None:
     table["share_of_matrix_rate"] = table["gflop_per_s"] / table["matrix_gflop_per_s"]
     table["machine"] = f"{processor()}, {cores} cores"
     print(table.drop(columns="machine").to_string(index=False, float_format="%.3f"))
-    temporary = options.output.with_suffix(".tmp")
-    table.to_csv(temporary, index=False, float_format="%.4g")
-    os.replace(temporary, options.output)
+    with atomic_path(options.output) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.4g")
 
 
 def training(space: Any, epochs: int, threads: int) -> dict[str, Any]:
