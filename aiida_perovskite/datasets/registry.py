@@ -62,7 +62,8 @@ class Dataset:
     name
         As in the registry.
     frame
-        One row per compound: canonical ``formula``, sites ``a`` to ``d``, and columns with units in their names.
+        One row per compound: canonical ``formula``, sites ``a`` to ``d``, and columns with units in their names. (The
+        competing phases are not ABC2D6: they have pymatgen's reduced ``formula`` and no sites.)
     target
         The column one trains on unless told otherwise.
     card
@@ -204,6 +205,37 @@ def _read_elpasolites(path: Path) -> pd.DataFrame:
     return canonical(lowest_first.drop_duplicates("formula").sort_index(), required=list(energies.values()))
 
 
+def _read_competing_phases(path: Path) -> pd.DataFrame:
+    """Read the formation energies of halides of any stoichiometry: of each formula the lowest polymorph.
+
+    Returns the columns ``formula`` (as pymatgen reduces it), ``n_atoms`` (of that formula), ``n_entries`` and
+    ``formation_energy_ev_per_atom``.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from aiida_perovskite.chemistry.phases import atom_counts, reduced_formula
+
+    frame = read_file(path)
+    columns = {"ef_min_eV_per_atom": "formation_energy_ev_per_atom", "n_entries": "n_entries"}
+    missing = [column for column in ["reduced_formula", *columns] if column not in frame.columns]
+    if missing:
+        raise DatasetError(f"{path.name} has no column {', '.join(missing)}")
+    energies = pd.to_numeric(frame["ef_min_eV_per_atom"], errors="coerce")
+    bad = frame.index[~np.isfinite(energies)]
+    if len(bad):
+        rows = ", ".join(str(row + 2) for row in bad[:SHOWN])
+        raise DatasetError(f"{path.name} has no finite energy in row {rows}")
+    try:
+        formulas = [reduced_formula(str(text)) for text in frame["reduced_formula"]]
+    except ValueError as error:
+        raise DatasetError(f"{path.name}: {error}") from error
+    table = frame[list(columns)].rename(columns=columns)
+    table.insert(0, "formula", formulas)
+    table.insert(1, "n_atoms", [sum(atom_counts(formula).values()) for formula in formulas])
+    return table.sort_values(columns["ef_min_eV_per_atom"], kind="stable").drop_duplicates("formula").sort_index()
+
+
 def _shipped_checksum(name: str) -> str:
     """Return the SHA-256 of a shipped file, which `tools/extend_dataset.py` writes whenever it adds rows."""
     lines = (resources.files("aiida_perovskite.datasets") / "shipped" / "SHA256SUMS").read_text(encoding="utf-8")
@@ -258,5 +290,19 @@ REGISTRY: dict[str, _Entry] = {
         ),
         target="formation_energy_ev_per_atom",
         read=_read_elpasolites,
+    ),
+    "competing-phases-halides": _Entry(
+        DatasetCard(
+            title="PBE formation energies of 4,716 halides of 44 metals, Materials Project snapshot of 2019",
+            citation=f"{MATERIALS_PROJECT}; matbench_mp_e_form of A. Dunn et al., npj Comput. Mater. 6, 138 (2020)",
+            licence="CC BY 4.0",
+            sha256="a96acd2d8db4f7ae81e9ea9ac4200872eab6477cec6c0bb99bfce0c726cbd03d",
+            how_to_get=(
+                "take matbench_mp_e_form, keep the compositions of metals with one of F, Cl, Br, I, and write the "
+                "columns reduced_formula, ef_min_eV_per_atom (over polymorphs), n_entries as CSV"
+            ),
+        ),
+        target="formation_energy_ev_per_atom",
+        read=_read_competing_phases,
     ),
 }

@@ -10,6 +10,7 @@ import pytest
 from aiida_perovskite.datasets import DatasetError, list_datasets, load_dataset
 
 MP_HEADER = "A,B,C,D,band_gap_eV,lowest_of_duplicates\n"
+PHASES_HEADER = b"reduced_formula,ef_min_eV_per_atom,n_entries\n"
 
 
 def test_the_shipped_gaps_are_physical() -> None:
@@ -53,6 +54,16 @@ def test_elpasolites_hold_each_compound_once(shared_folder: Path) -> None:
     assert (2 * counts).tolist() == [86, 270, 984, 4688, 9650, 3446, 1200, 566, 186, 36]
 
 
+def test_competing_phases_hold_each_formula_once(shared_folder: Path) -> None:
+    file = shared_folder / "data/competing-phases-halides/mp2019_halide_formation_energies.csv"
+    frame = load_dataset("competing-phases-halides", file).frame
+    assert list(frame.columns) == ["formula", "n_atoms", "formation_energy_ev_per_atom", "n_entries"]
+    assert len(frame) == 4716
+    assert frame["formula"].is_unique
+    silver_bromide = frame.set_index("formula").loc["AgBr"]
+    assert silver_bromide.tolist() == [2, -0.37155557, 4]
+
+
 def test_a_dataset_that_cannot_be_fetched_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIIDA_PEROVSKITE_MP_ABC2D6_2026", raising=False)
     with pytest.raises(DatasetError, match=r"mp-api .* --file or the environment variable AIIDA_PEROVSKITE_MP_ABC2D6"):
@@ -82,6 +93,9 @@ def test_the_environment_variable_is_asked_and_the_checksum_decides(
         ("mp-abc2d6-2026", MP_HEADER.encode() + b"Ag,Bi,Cs,Br,,1\n", r"no number in row 2 \(AgBiCs2Br6\)"),
         ("mp-abc2d6-2026", bytes(range(256)), "cannot be read"),
         ("elpasolite-prl2016", b"A,B,C,D\nAg,Bi,Cs,Br\n", "no column formation_energy_eV_per_atom"),
+        ("competing-phases-halides", b"reduced_formula,n_entries\nAgBr,4\n", "no column ef_min_eV_per_atom"),
+        ("competing-phases-halides", PHASES_HEADER + b"AgBr,,4\nAgCl,inf,1\n", "no finite energy in row 2, 3"),
+        ("competing-phases-halides", PHASES_HEADER + b"AgBx,-1,4\n", "'AgBx' is no formula"),
     ],
 )
 def test_another_snapshot_that_is_no_such_table(tmp_path: Path, name: str, content: bytes, words: str) -> None:
