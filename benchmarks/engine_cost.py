@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from machine import processor
 
 from aiida_perovskite.chemistry import Composition, prototype_atoms
 from aiida_perovskite.datasets import load_dataset
+from aiida_perovskite.engines import JobScript, run_script
 from aiida_perovskite.engines.chgnet import RELAX_SCRIPT, parse_relax, relax_input
 from aiida_perovskite.engines.gpaw import GAP_SCRIPT, gap_input, parse_gap
 from aiida_perovskite.workflows.protocols import load_protocol
@@ -55,13 +53,13 @@ def measure(formula: str, dataset_gap: float, protocol: str) -> list[dict[str, o
     with tempfile.TemporaryDirectory() as folder:
         prototype = prototype_atoms(Composition.parse(formula))
         settings = load_protocol("chgnet_relax", protocol)
-        relaxed = parse_relax(run_script(RELAX_SCRIPT, relax_input(prototype, settings), Path(folder) / "relax"))
+        relaxed = parse_relax(run(RELAX_SCRIPT, relax_input(prototype, settings), Path(folder) / "relax"))
         relaxed.atoms.set_initial_magnetic_moments(prototype.get_initial_magnetic_moments())
         settings = load_protocol("gpaw_gap", protocol)
-        text = run_script(GAP_SCRIPT, gap_input(relaxed.atoms, settings), Path(folder) / "gap")
+        text = run(GAP_SCRIPT, gap_input(relaxed.atoms, settings), Path(folder) / "gap")
         gap = parse_gap(text, (Path(folder) / "gap" / "arrays.npz").read_bytes()).properties
-    cpu = {"chgnet_relax": relaxed.properties["cpu_s"]} | {f"gpaw_{k}": v for k, v in gap["cpu_s"].items()}
-    wall = {"chgnet_relax": relaxed.properties["wall_s"]} | {f"gpaw_{k}": v for k, v in gap["wall_s"].items()}
+    cpu = {"chgnet_relax": relaxed.properties["cpu_s"]["total"]} | {f"gpaw_{k}": v for k, v in gap["cpu_s"].items()}
+    wall = {"chgnet_relax": relaxed.properties["wall_s"]["total"]} | {f"gpaw_{k}": v for k, v in gap["wall_s"].items()}
     for times in (cpu, wall):
         times["all"] = times["chgnet_relax"] + times.pop("gpaw_total")
     computed = gap["gap_hse06_soc_ev"]
@@ -78,13 +76,10 @@ def measure(formula: str, dataset_gap: float, protocol: str) -> list[dict[str, o
     return [{"formula": formula, "step": step, "cpu_s": cpu[step], "wall_s": wall[step], **common} for step in cpu]
 
 
-def run_script(script: Path, content: dict[str, object], folder: Path) -> str:
+def run(script: JobScript, content: dict[str, object], folder: Path) -> str:
     """Run an engine script in ``folder`` on one thread; return the text of its results."""
     folder.mkdir()
-    (folder / "input.json").write_text(json.dumps(content), encoding="utf-8")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(script), "input.json"]
-    subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=False)
+    run_script(script, content, folder)
     return (folder / "results.json").read_text(encoding="utf-8")
 
 

@@ -6,12 +6,14 @@ A limit on the size of files stands for the full disk: the system refuses to wri
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from aiida_perovskite.engines import JobScript
 from aiida_perovskite.engines.chgnet import RELAX_SCRIPT
 from aiida_perovskite.engines.gpaw import GAP_SCRIPT
 
@@ -42,8 +44,10 @@ def test_a_training_says_so_and_resumes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("script", [RELAX_SCRIPT, GAP_SCRIPT])
-def test_an_engine_leaves_no_half_result(script: Path, tmp_path: Path) -> None:
-    done = run_with_room("0", script, "input.json", folder=tmp_path)
+def test_an_engine_leaves_no_half_result(script: JobScript, tmp_path: Path) -> None:
+    for file in script.files:
+        shutil.copy(file, tmp_path)
+    done = run_with_room("0", script.path.name, "input.json", folder=tmp_path)
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
     assert not (tmp_path / "results.json").exists()

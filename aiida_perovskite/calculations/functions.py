@@ -14,7 +14,6 @@ from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 
 if TYPE_CHECKING:
-    import pandas as pd
     from ase import Atoms
 
 
@@ -113,21 +112,20 @@ def build_prototype(formula: Str) -> dict[str, Any] | ExitCode:
 
 
 @calcfunction  # type: ignore[untyped-decorator]
-def write_relax_input(structure: StructureData, parameters: Dict) -> SinglefileData:
-    """Write the input file of the CHGNet relaxation script."""
-    from aiida_perovskite.engines.chgnet import relax_input
+def write_script_input(
+    structure: StructureData, parameters: Dict, magnetic_moments: List | None = None, plan: Dict | None = None
+) -> SinglefileData:
+    """Write the input file of an engine script.
 
-    return _json_file(relax_input(structure.get_ase(), parameters.get_dict()))
-
-
-@calcfunction  # type: ignore[untyped-decorator]
-def write_gap_input(structure: StructureData, magnetic_moments: List, parameters: Dict) -> SinglefileData:
-    """Write the input file of the GPAW band-gap script."""
-    from aiida_perovskite.engines.gpaw import gap_input
+    ``magnetic_moments`` holds one number per atom, Bohr magnetons; ``plan`` the ``lines`` along which bands are wanted.
+    """
+    from aiida_perovskite.engines.results import script_input
 
     atoms = structure.get_ase()
-    atoms.set_initial_magnetic_moments(magnetic_moments.get_list())
-    return _json_file(gap_input(atoms, parameters.get_dict()))
+    if magnetic_moments is not None:
+        atoms.set_initial_magnetic_moments(magnetic_moments.get_list())
+    content = script_input(atoms, parameters.get_dict())
+    return json_file(content if plan is None else content | {"lines": plan["lines"]})
 
 
 @calcfunction  # type: ignore[untyped-decorator]
@@ -135,48 +133,7 @@ def write_training_settings(settings: Dict) -> SinglefileData:
     """Write the settings file of a training job, refusing settings that do not exist."""
     from aiida_perovskite.learning.settings import TrainingSettings
 
-    return _json_file(TrainingSettings.from_dict(settings.get_dict()).to_dict(), filename="settings.json")
-
-
-@calcfunction  # type: ignore[untyped-decorator]
-def judge_candidate(gap: Dict, window_ev: List) -> Dict:
-    """Say whether the computed gap keeps the compound in the funnel, and why."""
-    low, high = window_ev.get_list()
-    value = gap["gap_hse06_soc_ev"]
-    window = f"{low:g}-{high:g} eV"
-    if gap["pbe_gapless"]:
-        passed, reason = False, "PBE has no gap: the hybrid gap starts from a metal and is not to be trusted"
-    elif low <= value <= high:
-        passed, reason = True, f"gap of {value:.2f} eV lies in {window}"
-    else:
-        passed, reason = False, f"gap of {value:.2f} eV lies outside {window}"
-    return Dict({"stage": "gap", "passed": passed, "reason": reason})
-
-
-@calcfunction  # type: ignore[untyped-decorator]
-def collect_results(selection: CompositionTableData, failures: Dict, **candidates: Dict) -> CompositionTableData:
-    """Join predictions and computed gaps into the campaign's results: one row per candidate.
-
-    ``candidates`` holds ``gap_<formula>`` and ``verdict_<formula>`` Dicts, ``failures`` formula -> what went wrong.
-    """
-    import pandas as pd
-
-    rows = []
-    for label, verdict in sorted(candidates.items()):
-        if label.startswith("verdict_"):
-            formula = label.removeprefix("verdict_")
-            rows.append({"formula": formula, **_scalars(candidates[f"gap_{formula}"].get_dict()), **verdict.get_dict()})
-    rows += [{"formula": formula, "passed": False, "reason": why} for formula, why in sorted(failures.items())]
-    computed: pd.DataFrame = pd.DataFrame(rows)
-    predicted = selection.to_frame()[["formula", "gap_ev", "lower_ev", "upper_ev", "probability_in_window"]]
-    predicted = predicted.rename(
-        columns={"gap_ev": "predicted_gap_ev", "lower_ev": "predicted_lower_ev", "upper_ev": "predicted_upper_ev"}
-    )
-    return CompositionTableData.from_frame(predicted.merge(computed, on="formula"), name="results")
-
-
-def _scalars(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool)}
+    return json_file(TrainingSettings.from_dict(settings.get_dict()).to_dict(), filename="settings.json")
 
 
 def _without_moments(atoms: Atoms) -> Atoms:
@@ -185,7 +142,7 @@ def _without_moments(atoms: Atoms) -> Atoms:
     return copy
 
 
-def _json_file(content: dict[str, Any], filename: str = "input.json") -> SinglefileData:
+def json_file(content: dict[str, Any], filename: str = "input.json") -> SinglefileData:
     """Wrap ``content`` with a fixed name and sorted keys: equal content must give an equal hash, or caching misses."""
     import io
     import json

@@ -13,6 +13,8 @@ from typing import Any
 
 from aiida.orm import AbstractCode, List, QueryBuilder, SinglefileData
 
+from aiida_perovskite.engines import JobScript
+
 SCRIPT_DIGEST = "perovskite_script_sha256"  # extra by which a stored copy of a script is found again
 
 
@@ -52,14 +54,15 @@ def job_options(options: Mapping[str, Any] | None, retrieve: list[str], parser: 
 
 
 def script_job(
-    code: AbstractCode, script: Path, input_file: SinglefileData, options: Mapping[str, Any] | None, parser: str
+    code: AbstractCode, script: JobScript, input_file: SinglefileData, options: Mapping[str, Any] | None, parser: str
 ) -> dict[str, Any]:
     """Return the inputs of a ShellJob that runs ``script`` on ``input_file`` with the interpreter ``code``."""
+    files = {file.stem: file for file in script.files}
     return {
         "code": code,
-        "nodes": {"script": script_node(script), "input": input_file},
-        "filenames": {"script": script.name, "input": "input.json"},
-        "arguments": List(["{script}", "{input}"]),
+        "nodes": {**{name: script_node(file) for name, file in files.items()}, "input": input_file},
+        "filenames": {**{name: file.name for name, file in files.items()}, "input": "input.json"},
+        "arguments": List([f"{{{script.path.stem}}}", "{input}"]),
         "metadata": {"options": job_options(options, ["results.json", "arrays.npz"], parser)},
     }
 

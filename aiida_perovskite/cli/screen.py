@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from aiida.engine import ProcessBuilder
     from aiida.orm import ProcessNode
 
+    from aiida_perovskite.data.table import CompositionTableData
+
 
 @cmd_root.command("screen")
 @CAMPAIGN()
@@ -37,8 +39,20 @@ if TYPE_CHECKING:
 @DATASET_FILE()
 @TARGET()
 @click.option("-m", "--model", "model", help="Identifier of a trained model: predict with it instead of training.")
-@click.option("--preset", help="Preset of the funnel: `default`, or `thesis` (no charge, tau or domain filter).")
+@click.option(
+    "--preset", help="Preset of the funnel: `default`, `gaps` (no more than gaps), `thesis` (no charge or tau filter)."
+)
 @click.option("-N", "--n-candidates", type=click.IntRange(min=0), help="How many of the best are computed.")
+@click.option(
+    "--n-electronic", type=click.IntRange(min=0), help="How many of those get more than a geometry; all if not given."
+)
+@click.option(
+    "--complete/--leave-early",
+    default=False,
+    show_default=True,
+    help="Compute every step even of a candidate whose gap or enthalpy takes it out of the funnel.",
+)
+@click.option("--reference", "references", multiple=True, help="Compound computed to compare with; may be repeated.")
 @click.option("--relax-protocol", help="Protocol of the geometry: fast, balanced, precise.")
 @click.option("--gap-protocol", help="Protocol of the band gap: fast, balanced, precise.")
 @click.option("--train-protocol", help="Protocol of the training.")
@@ -49,13 +63,21 @@ if TYPE_CHECKING:
     help="CSV/Parquet with compounds (column `formula`) that need no calculation; may be repeated.",
 )
 @click.option(
+    "--known-phases",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Table of phases that exist: the dataset `competing-phases-halides`, or a CSV/Parquet with the columns "
+    "`formula` and `formation_energy_ev_per_atom`. Without it every neutral formula with a structure type competes.",
+)
+@click.option(
     "--overrides",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="YAML file with changed settings under screening:, train:, relax:, gap:.",
+    help="YAML file with changed settings under screening:, train:, candidate:, stability:, relax:, gap:, ...",
 )
 @click.option("--code-learning", default="learning@localhost", show_default=True, help="Interpreter that trains.")
-@click.option("--code-relax", default="chgnet@localhost", show_default=True, help="Interpreter that has CHGNet.")
-@click.option("--code-gap", default="gpaw@localhost", show_default=True, help="Interpreter that has GPAW.")
+@click.option(
+    "--code-relax", default="chgnet@localhost", show_default=True, help="Interpreter with the geometries' engine."
+)
+@click.option("--code-gap", default="gpaw@localhost", show_default=True, help="Interpreter with the electrons' engine.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Show progress until the campaign ends.")
 @options.DRY_RUN(help="Check every input and print what would be done; submit nothing.")
 @JSON()
@@ -107,14 +129,19 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
     """
     from aiida.orm import load_code
 
+    from aiida_perovskite.chemistry import Composition
     from aiida_perovskite.data.table import CompositionTableData
     from aiida_perovskite.datasets import load_table
     from aiida_perovskite.workflows.screening import ScreeningWorkChain
 
     overrides = read_overrides(choices["overrides"])
+    funnel: dict[str, Any] = overrides.setdefault("screening", {})
     if choices["n_candidates"] is not None:
-        funnel = overrides.setdefault("screening", {})
         funnel.setdefault("selection", {})["n_candidates"] = choices["n_candidates"]
+    if choices["n_electronic"] is not None:
+        funnel["n_electronic"] = choices["n_electronic"]
+    if choices["references"]:
+        funnel["references"] = [Composition.parse(text).pretty for text in choices["references"]]
     codes = {step: load_code(choices[f"code_{step}"]) for step in ("learning", "relax", "gap")}
     for code in codes.values():
         require_configured(code)
@@ -127,20 +154,54 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
     extra: dict[str, Any] = {}
     if choices["model"] is not None:
         inputs, extra = {}, {"model": latest_model(choices["model"])}
+    protocols = {step: choices[f"{step}_protocol"] for step in ("train", "relax", "gap")}
+    if choices["complete"]:
+        protocols["candidate"] = "complete"
     builder = ScreeningWorkChain.get_builder_from_protocol(
-        codes,
-        **inputs,
-        protocol=choices["preset"],
-        protocols={step: choices[f"{step}_protocol"] for step in ("train", "relax", "gap")},
-        overrides=overrides,
-        **extra,
+        codes, **inputs, protocol=choices["preset"], protocols=protocols, overrides=overrides, **extra
     )
+    if choices["known_phases"] is not None:
+        phases = known_phases(choices["known_phases"])
+        builder.known_phases = stored_once(phases) if store else phases
     if store:
         known = {name: stored_once(node) for name, node in known.items()}
     if "dataset" in inputs:
         builder.dataset = known["dataset"]
     builder.known = known
     return builder
+
+
+def known_phases(path: Path) -> CompositionTableData:
+    """Return the table of phases that exist: the registered dataset, or a table of the user's.
+
+    Raises
+    ------
+    ValueError
+        If the file is neither.
+    """
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from aiida_perovskite.calculations.stability import FORMATION_ENERGY
+    from aiida_perovskite.chemistry.phases import reduced_formula
+    from aiida_perovskite.data.table import CompositionTableData
+    from aiida_perovskite.datasets import DatasetError, load_dataset
+    from aiida_perovskite.datasets.tables import read_file
+
+    try:
+        dataset = load_dataset("competing-phases-halides", path)
+    except DatasetError:
+        frame = read_file(path)
+        missing = [name for name in ("formula", FORMATION_ENERGY) if name not in frame.columns]
+        if missing:
+            raise ValueError(f"{path.name} has no column {', '.join(missing)}") from None
+        if not np.isfinite(frame[FORMATION_ENERGY].to_numpy(dtype=float)).all():
+            raise ValueError(f"{path.name} has a formation energy that is not finite") from None
+        frame = frame[["formula", FORMATION_ENERGY]].assign(formula=frame["formula"].map(reduced_formula))
+        lowest = frame.sort_values(FORMATION_ENERGY, kind="stable").drop_duplicates("formula").sort_index()
+        return CompositionTableData.from_frame(lowest, name=path.stem)
+    return CompositionTableData.from_frame(dataset.frame, name=dataset.name, origin=asdict(dataset.card))
 
 
 def require_configured(code: Any) -> None:
@@ -155,13 +216,17 @@ def require_configured(code: Any) -> None:
 
 def summary(campaign: str, builder: ProcessBuilder) -> dict[str, Any]:
     """Return what a run would do, for `--dry-run`."""
+    from aiida_perovskite.workflows.ports import STEPS
+
     content: dict[str, Any] = {"campaign": campaign}
-    for name in ("space", "selection", "prediction", "training"):
+    for name in ("space", "selection", "prediction", "training", "rules", "stability", "masses", "efficiency"):
         if name in builder and builder[name] is not None:
             content[name] = builder[name].get_dict()
     content["model"] = str(builder["model"].uuid) if builder.get("model") is not None else "trained in this campaign"
-    for step in ("relax", "gap"):
+    for step in STEPS:
         port = builder[step]
+        if port.get("engine") is None:
+            continue
         content[step] = {
             "engine": port["engine"].value,
             "code": port["code"].full_label,
@@ -183,5 +248,7 @@ def _finish(as_json: bool, content: dict[str, Any], message: str) -> None:
         echo_json(content)
         return
     for row in content.get("results", []):
-        click.echo(f"  {row['formula']}: predicted {row['predicted_gap_ev']:.2f} eV; {row['reason']}")
+        predicted = row.get("predicted_gap_ev")
+        expected = f"predicted {predicted:.2f} eV" if predicted is not None else "reference"
+        click.echo(f"  {row['formula']}: {expected}; {row['reason']}")
     echo.echo_success(message)

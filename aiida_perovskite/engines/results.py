@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,9 @@ import numpy as np
 if TYPE_CHECKING:
     from ase import Atoms
 
-ERROR_CODES = frozenset({"geometry_not_converged", "scf_not_converged", "engine_missing", "bad_input", "crashed"})
+ERROR_CODES = frozenset(
+    {"geometry_not_converged", "scf_not_converged", "engine_missing", "bad_input", "no_gap", "crashed"}
+)
 
 
 class EngineError(ValueError):
@@ -32,6 +35,25 @@ class EngineError(ValueError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+@dataclass(frozen=True)
+class EnergyResult:
+    """Energy of one structure.
+
+    Attributes
+    ----------
+    energy_ev_per_atom
+        Total energy; only differences between equal `functional` and equal settings mean anything.
+    functional
+        E.g. ``PBE``.
+    properties
+        ``energy_ev_per_cell``, ``max_force_ev_per_angstrom``, ``settings``, ``versions``, ...
+    """
+
+    energy_ev_per_atom: float
+    functional: str
+    properties: dict[str, Any]
 
 
 def script_input(atoms: Atoms, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,6 +115,21 @@ def read_structure(structure: Mapping[str, Any]) -> Atoms:
         )
     except (KeyError, ValueError, TypeError) as error:
         raise EngineError("crashed", f"the structure in results.json cannot be read ({error})") from error
+
+
+def parse_energy(results_text: str) -> EnergyResult:
+    """Return the energy from the text of ``results.json``.
+
+    Raises
+    ------
+    EngineError
+        If the script failed (the code says how), or the file is damaged.
+    """
+    properties = read_results(results_text)["properties"]
+    require_numbers(properties, ("energy_ev_per_atom", "energy_ev_per_cell"))
+    if not isinstance(properties.get("functional"), str):
+        raise EngineError("crashed", "results.json does not say with which functional the energy was computed")
+    return EnergyResult(properties["energy_ev_per_atom"], properties["functional"], properties)
 
 
 def require_numbers(properties: Mapping[str, Any], names: tuple[str, ...]) -> None:

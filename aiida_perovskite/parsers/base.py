@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiida.engine import ExitCode
 from aiida.parsers.parser import Parser
+
+if TYPE_CHECKING:
+    from aiida_perovskite.engines import EnergyResult
 
 # One exit status for each EngineError code. 3xx: nothing to repair, 4xx: a handler may repair it, 5xx: relaxation.
 EXIT_STATUS = {
     "engine_missing": 320,
     "bad_input": 321,
     "crashed": 322,
+    "no_gap": 330,
     "scf_not_converged": 410,
     "geometry_not_converged": 501,
 }
@@ -42,6 +48,15 @@ class EngineParser(Parser):
         except EngineError as error:
             return ExitCode(EXIT_STATUS[error.code], str(error))
         return None
+
+
+def energy_record(engine: str, result: EnergyResult) -> dict[str, Any]:
+    """Return an energy's properties with what must agree between energies that are subtracted from each other.
+
+    ``protocol`` is a digest of the settings, so that two names for one thing compare and one name for two does not.
+    """
+    settings = json.dumps(result.properties.get("settings"), sort_keys=True)
+    return {**result.properties, "engine": engine, "protocol": hashlib.sha256(settings.encode()).hexdigest()[:12]}
 
 
 def last_output(temporary_folder: str) -> str:

@@ -1,10 +1,10 @@
-"""CHGNet relaxation script -> nodes."""
+"""CHGNet scripts -> nodes."""
 
 from __future__ import annotations
 
 from aiida.orm import Dict, StructureData
 
-from aiida_perovskite.parsers.base import EngineParser
+from aiida_perovskite.parsers.base import EngineParser, energy_record
 
 
 class ChgnetRelaxParser(EngineParser):
@@ -19,3 +19,27 @@ class ChgnetRelaxParser(EngineParser):
         atoms.set_initial_magnetic_moments(None)
         self.out("structure", StructureData(ase=atoms))
         self.out("results", Dict(result.properties))
+
+
+class ChgnetPhasesParser(EngineParser):
+    """Outputs ``structure`` (the lowest) and ``results`` (a row for each structure; units in the names)."""
+
+    def parse_results(self, results: str, arrays: bytes) -> None:
+        """Turn the file contents into output nodes."""
+        from aiida_perovskite.engines.chgnet import parse_phases
+
+        result = parse_phases(results)
+        atoms = result.atoms.copy()
+        atoms.set_initial_magnetic_moments(None)
+        self.out("structure", StructureData(ase=atoms))
+        self.out("results", Dict(result.properties))
+
+
+class ChgnetEnergyParser(EngineParser):
+    """Output ``results``: the energy and what it may be compared with."""
+
+    def parse_results(self, results: str, arrays: bytes) -> None:
+        """Turn the file contents into output nodes."""
+        from aiida_perovskite.engines.chgnet import parse_energy
+
+        self.out("results", Dict(energy_record("chgnet", parse_energy(results))))

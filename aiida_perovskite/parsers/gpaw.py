@@ -1,12 +1,12 @@
-"""GPAW band-gap script -> nodes."""
+"""GPAW scripts -> nodes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiida.orm import BandsData, Dict, StructureData
+from aiida.orm import ArrayData, BandsData, Dict, StructureData
 
-from aiida_perovskite.parsers.base import EngineParser
+from aiida_perovskite.parsers.base import EngineParser, energy_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,60 @@ class GpawGapParser(EngineParser):
         self.out("structure", StructureData(ase=atoms))
         for name in ("pbe", "hse06", "hse06_soc"):
             self.out(f"bands_{name}", _bands(result, atoms, getattr(result, f"eigenvalues_{name}_ev")))
+        self.out("results", Dict(result.properties))
+
+
+class GpawEnergyParser(EngineParser):
+    """Output ``results``: the energy and what it may be compared with."""
+
+    def parse_results(self, results: str, arrays: bytes) -> None:
+        """Turn the file contents into output nodes."""
+        from aiida_perovskite.engines.gpaw import parse_energy
+
+        self.out("results", Dict(energy_record("gpaw", parse_energy(results))))
+
+
+class GpawAbsorptionParser(EngineParser):
+    """Outputs ``spectrum``, ``transitions`` at the edge, ``densities`` of states and ``results``."""
+
+    def parse_results(self, results: str, arrays: bytes) -> None:
+        """Turn the file contents into output nodes."""
+        from aiida_perovskite.engines.gpaw import parse_absorption
+
+        result = parse_absorption(results, arrays)
+        spectrum, transitions, densities = ArrayData(), ArrayData(), ArrayData()
+        spectrum.set_array("energy_ev", result.energy_ev)
+        spectrum.set_array("absorption_per_cm", result.absorption_per_cm)
+        spectrum.set_array("epsilon_real", result.epsilon.real.copy())
+        spectrum.set_array("epsilon_imaginary", result.epsilon.imag.copy())
+        for name in ("valence_ev", "conduction_ev", "squared_momentum"):
+            transitions.set_array(name, getattr(result, name))
+        densities.set_array("energy_ev", result.dos_energy_ev)
+        for name, values in result.densities.items():
+            densities.set_array(f"dos_{name}", values)
+        self.out("spectrum", spectrum)
+        self.out("transitions", transitions)
+        self.out("densities", densities)
+        self.out("results", Dict(result.properties))
+
+
+class GpawBandsParser(EngineParser):
+    """Outputs ``lines`` (eigenvalues of every level at all points) and ``results``."""
+
+    def parse_results(self, results: str, arrays: bytes) -> None:
+        """Turn the file contents into output nodes."""
+        import numpy as np
+
+        from aiida_perovskite.engines.gpaw import parse_bands
+
+        result = parse_bands(results, arrays)
+        lines = ArrayData()
+        lines.set_array("kpoints", result.kpoints)
+        lines.set_array("n_occupied", np.array(result.n_occupied))
+        lines.set_array("n_occupied_soc", np.array(result.n_occupied_soc))
+        for level, values in result.eigenvalues_ev.items():
+            lines.set_array(f"eigenvalues_{level}_ev", values)
+        self.out("lines", lines)
         self.out("results", Dict(result.properties))
 
 

@@ -1,5 +1,6 @@
 """What a compound is worth in a solar cell: stability against decomposition, efficiency, alloys."""
 
+from aiida_perovskite.photovoltaics.absorber import Absorber, EfficiencySettings, shift_to_gap
 from aiida_perovskite.photovoltaics.alloys import Bowing, alloy_gap, fit_bowing
 from aiida_perovskite.photovoltaics.bands import (
     FCC_POINTS,
@@ -10,7 +11,9 @@ from aiida_perovskite.photovoltaics.bands import (
     band_edges,
     direct_allowed_gap,
     direct_allowed_gap_from_absorption,
+    fcc_path,
     is_fcc_primitive,
+    kind_of_gap,
     label_fcc,
     reciprocal_vectors,
 )
@@ -52,6 +55,7 @@ __all__ = [
     "FCC_POINTS",
     "HBAR2_OVER_2M_EV_ANGSTROM2",
     "METASTABLE_MEV_PER_ATOM",
+    "Absorber",
     "AllowedGap",
     "BandEdges",
     "BandStructure",
@@ -60,6 +64,7 @@ __all__ = [
     "Edge",
     "EdgeLine",
     "Efficiency",
+    "EfficiencySettings",
     "JVCurve",
     "MassFit",
     "MassLine",
@@ -77,11 +82,13 @@ __all__ = [
     "edge_masses",
     "exciton_binding_energy",
     "exciton_radius",
+    "fcc_path",
     "fit_bowing",
     "fit_mass",
     "inverse_mass_tensor",
     "is_fcc_primitive",
     "jv_curve",
+    "kind_of_gap",
     "label_fcc",
     "mass_line",
     "masses_of_edge",
@@ -90,6 +97,7 @@ __all__ = [
     "reciprocal_vectors",
     "reduced_mass",
     "selection_metric",
+    "shift_to_gap",
     "shockley_queisser",
     "slme",
     "tensor_stencil",

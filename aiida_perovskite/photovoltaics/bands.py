@@ -22,13 +22,17 @@ __all__ = [
     "band_edges",
     "direct_allowed_gap",
     "direct_allowed_gap_from_absorption",
+    "fcc_path",
     "is_fcc_primitive",
+    "kind_of_gap",
     "label_fcc",
     "reciprocal_vectors",
 ]
 
 Floats = NDArray[np.float64]
 Kind = Literal["direct", "indirect", "quasi-direct", "none"]
+QUASI_DIRECT_EV = 0.05  # thermal energy at room temperature, twice over
+FCC_PATH = "GXWLGK"
 
 # Fractions of the reciprocal vectors of the primitive cell a/2 [(0,1,1), (1,0,1), (1,1,0)]. U is K plus a reciprocal
 # vector and a rotation, so that labels never say U.
@@ -252,7 +256,60 @@ def label_fcc(kpoint: ArrayLike) -> str:
     return next((name for name, distance in away.items() if distance < 1e-4), "")
 
 
-def band_edges(bands: BandStructure, *, quasi_direct_ev: float = 0.05, degeneracy_ev: float = 1e-3) -> BandEdges:
+def kind_of_gap(gap_ev: float, direct_gap_ev: float, *, quasi_direct_ev: float = QUASI_DIRECT_EV) -> Kind:
+    """Name the kind of a gap from the fundamental and the direct gap in eV, as :func:`band_edges` does.
+
+    Parameters
+    ----------
+    quasi_direct_ev
+        An indirect gap is called quasi-direct where the direct one is larger by this or less, in eV.
+    """
+    if not gap_ev > 0:
+        return "none"
+    if direct_gap_ev - gap_ev <= SAME_GAP_EV:
+        return "direct"
+    return "quasi-direct" if direct_gap_ev - gap_ev <= quasi_direct_ev else "indirect"
+
+
+def fcc_path(cell: ArrayLike, step_per_angstrom: float) -> tuple[Floats, list[tuple[int, str]]]:
+    """Return k-points along G-X-W-L-G-K, at most a step apart, and the index and name of each corner.
+
+    Parameters
+    ----------
+    cell
+        (3, 3), rows are the vectors of the primitive cell a/2 [(0,1,1), (1,0,1), (1,1,0)] in Angstrom.
+    step_per_angstrom
+        Largest distance between neighbours in 1/Angstrom.
+
+    Returns
+    -------
+    kpoints
+        (n, 3), fractions of the reciprocal vectors.
+    ticks
+        Index and label of G, X, W, L, G and K.
+
+    Raises
+    ------
+    ValueError
+        If the step is not positive or the cell is not that one.
+    """
+    if not step_per_angstrom > 0:
+        raise ValueError(f"the step of the path must be positive, not {step_per_angstrom} per Angstrom")
+    if not is_fcc_primitive(cell):
+        raise ValueError("the path G-X-W-L-G-K belongs to the primitive face-centred cubic cell, which this is not")
+    reciprocal = reciprocal_vectors(cell)
+    corners = [np.array(FCC_POINTS[label]) for label in FCC_PATH]
+    kpoints, ticks = [corners[0]], [(0, FCC_PATH[0])]
+    for label, start, end in zip(FCC_PATH[1:], corners, corners[1:], strict=False):
+        n_steps = max(1, math.ceil(float(np.linalg.norm((end - start) @ reciprocal)) / step_per_angstrom - 1e-9))
+        kpoints += [start + (end - start) * i / n_steps for i in range(1, n_steps + 1)]
+        ticks.append((len(kpoints) - 1, label))
+    return np.array(kpoints), ticks
+
+
+def band_edges(
+    bands: BandStructure, *, quasi_direct_ev: float = QUASI_DIRECT_EV, degeneracy_ev: float = 1e-3
+) -> BandEdges:
     """Find the edges, the fundamental and the direct gap, and the kind of gap.
 
     Parameters
@@ -275,13 +332,7 @@ def band_edges(bands: BandStructure, *, quasi_direct_ev: float = 0.05, degenerac
     direct = conduction - valence
     raw_gap = float(conduction.min() - valence.max())
     at_direct = int(np.argmax(direct <= direct.min() + EQUIVALENT_EV))
-    kind: Kind = "indirect"
-    if raw_gap <= 0:
-        kind = "none"
-    elif direct.min() - raw_gap <= SAME_GAP_EV:
-        kind = "direct"
-    elif direct.min() - raw_gap <= quasi_direct_ev:
-        kind = "quasi-direct"
+    kind = kind_of_gap(raw_gap, float(direct.min()), quasi_direct_ev=quasi_direct_ev)
     # Of several k-points with the same edge a direct gap takes the one that both edges share.
     preferred = at_direct if kind == "direct" else None
     vbm, at_vbm = _edge(bands, "valence", preferred, degeneracy_ev)

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-import numpy as np
 from aiida import orm
-from aiida.common import LinkType, NotExistent
 
-from aiida_perovskite.report.compounds import bond_length, roles
-from aiida_perovskite.report.contents import (
-    Array,
-    CampaignReport,
-    Candidate,
-    Dataset,
-    Levels,
-    Number,
-    Record,
-    Source,
-    Stage,
-    Step,
-    Structure,
-    Table,
+from aiida_perovskite.report.candidates import candidates
+from aiida_perovskite.report.contents import CampaignReport, Candidate, Dataset, Number, Record, Source, Stage, Table
+from aiida_perovskite.report.graph import (
+    INPUT,
+    OUTPUT,
+    attributes,
+    attributes_of,
+    called,
+    linked,
+    maybe,
+    numbers,
+    record,
+    source,
+    step,
+    steps_below,
+    table,
+    text_of,
 )
 
-Part = TypeVar("Part")
-
-CANDIDATE = "candidate_"  # link label of a candidate's WorkChain: this and its formula
-METHODS = {"bands_pbe": "PBE", "bands_hse06": "HSE06", "bands_hse06_soc": "HSE06+SOC"}
-INPUT, OUTPUT = (LinkType.INPUT_WORK, LinkType.INPUT_CALC), (LinkType.RETURN, LinkType.CREATE)
 FAILED = ("failed", "excepted", "killed")
-CALL = (LinkType.CALL_WORK, LinkType.CALL_CALC)
 
 
 def collect_campaign(node: orm.ProcessNode) -> CampaignReport:
@@ -56,16 +51,17 @@ def collect_campaign(node: orm.ProcessNode) -> CampaignReport:
     found = {**trained, **outputs}
     given = {**(training_inputs(made_by) if made_by else {}), **inputs}
     selection = maybe(table, found, "selection")
-    computed = tuple(candidates(node, selection))
+    references = inputs["references"].get_list() if "references" in inputs else []
+    computed = tuple(candidates(node, selection, references))
     predictions = maybe(table, found, "predictions")
     return CampaignReport(
         name=campaign_name(node),
         description=node.description,
         step=step(node, "screening"),
         datasets=tuple(datasets(given)),
-        target=_text(given.get("target")) or _attributes(model).get("target", ""),
+        target=text_of(given.get("target")) or attributes_of(model).get("target", ""),
         settings={label: record(data, label) for label, data in given.items() if isinstance(data, orm.Dict)},
-        engines={label.split("__")[0]: _text(data) for label, data in inputs.items() if label.endswith("__engine")},
+        engines={label.split("__")[0]: text_of(data) for label, data in inputs.items() if label.endswith("__engine")},
         funnel=tuple(funnel(outputs["funnel"])) if "funnel" in outputs else (),
         candidates=computed,
         counts=counts(source(node, "screening"), computed, predictions),
@@ -79,24 +75,6 @@ def collect_campaign(node: orm.ProcessNode) -> CampaignReport:
         selection=selection,
         results=maybe(table, found, "results"),
     )
-
-
-def maybe(read: Callable[[Any, str], Part], nodes: Mapping[str, Any], label: str) -> Part | None:
-    """Read the node of that label where there is one."""
-    return read(nodes[label], label) if label in nodes else None
-
-
-def linked(node: orm.ProcessNode, types: tuple[LinkType, ...]) -> dict[str, Any]:
-    """Return label -> data node of the inputs or the outputs of a process, in the order of their labels."""
-    links = node.base.links
-    triples = links.get_incoming(link_type=types) if types is INPUT else links.get_outgoing(link_type=types)
-    return {link.link_label: link.node for link in sorted(triples.all(), key=lambda link: str(link.link_label))}
-
-
-def called(node: orm.ProcessNode, prefix: str = "") -> list[tuple[str, orm.ProcessNode]]:
-    """Return link label and process of what a process called, oldest first; many share the default label ``CALL``."""
-    links: list[Any] = sorted(node.base.links.get_outgoing(link_type=CALL).all(), key=lambda link: link.node.pk or 0)
-    return [(link.link_label, link.node) for link in links if link.link_label.startswith(prefix)]
 
 
 def training_inputs(node: orm.ProcessNode) -> dict[str, Any]:
@@ -123,57 +101,16 @@ def campaign_name(node: orm.ProcessNode) -> str:
     return labels[0] if labels else node.label or f"screening {node.pk}"
 
 
-def source(node: orm.Node, link_label: str) -> Source:
-    """Describe a node as the source of something."""
-    return Source(node.uuid, node.pk or 0, type(node).__name__, link_label)
-
-
-def numbers(content: Any, origin: Source, path: str = "") -> dict[str, Number]:
-    """Return every number within nested dicts and lists by its dotted path."""
-    if isinstance(content, bool) or content is None:
-        return {}
-    if isinstance(content, int | float):
-        return {path: Number(content if np.isfinite(content) else None, origin, path)}
-    items: Any = ()
-    if isinstance(content, Mapping):
-        items = content.items()
-    elif isinstance(content, list | tuple):
-        items = enumerate(content)
-    return {
-        name: number
-        for key, value in items
-        for name, number in numbers(value, origin, f"{path}.{key}".lstrip(".")).items()
-    }
-
-
-def attributes(node: orm.Data, link_label: str) -> Record:
-    """Read the attributes of a node."""
-    content, origin = _attributes(node), source(node, link_label)
-    return Record(origin, content, numbers(content, origin))
-
-
-def record(node: orm.Dict, link_label: str) -> Record:
-    """Read a Dict node."""
-    origin = source(node, link_label)
-    content = node.get_dict()
-    return Record(origin, content, numbers(content, origin))
-
-
 def metrics(node: orm.Dict | None, model: orm.Data | None) -> Record | None:
     """Read the errors of the model from their own node, or from the checkpoint where that is all there is."""
     if node is not None:
         return record(node, "metrics")
-    content = _attributes(model).get("metrics")
+    content = attributes_of(model).get("metrics")
     if model is None or not content:
         return None
     origin = source(model, "model")
     inner = numbers(content, origin, "metrics")
     return Record(origin, content, {name.removeprefix("metrics."): number for name, number in inner.items()})
-
-
-def table(node: Any, link_label: str) -> Table:
-    """Read a table node."""
-    return Table(node.to_frame(), source(node, link_label))
 
 
 def datasets(given: Mapping[str, Any]) -> Iterator[Dataset]:
@@ -184,7 +121,7 @@ def datasets(given: Mapping[str, Any]) -> Iterator[Dataset]:
         if node.uuid in seen:
             continue
         seen.add(node.uuid)
-        content = _attributes(node)
+        content = attributes_of(node)
         yield Dataset(
             name=content.get("name") or node.label or "table",
             role="training" if label == "dataset" else "known compounds",
@@ -202,133 +139,26 @@ def funnel(node: orm.Dict) -> Iterator[Stage]:
         yield Stage(stage["name"], stage.get("label") or stage["name"], stage.get("note") or "", count)
 
 
-def candidates(node: orm.ProcessNode, selection: Table | None) -> Iterator[Candidate]:
-    """Read the candidates in the order of their rank, those that have not been submitted yet included."""
-    processes = {label.removeprefix(CANDIDATE): process for label, process in called(node, CANDIDATE)}
-    chosen: list[str] = []
-    if selection is not None and "chosen" in selection.frame:
-        chosen = selection.frame.loc[selection.frame["chosen"].astype(bool), "formula"].tolist()
-    for formula in chosen + [formula for formula in processes if formula not in chosen]:
-        yield candidate(formula, processes.get(formula), row_of(selection, formula))
-
-
-def row_of(selection: Table | None, formula: str) -> dict[str, Number]:
-    """Return the numbers of a compound's row of the selection."""
-    rows = [] if selection is None else selection.frame[selection.frame["formula"] == formula].to_dict("records")
-    if selection is None or not rows:
-        return {}
-    return {
-        str(name): Number(float(value) if np.isfinite(value) else None, selection.source, f"{formula}.{name}")
-        for name, value in rows[0].items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-
-
-def candidate(formula: str, process: orm.ProcessNode | None, predicted: dict[str, Number]) -> Candidate:
-    """Read one candidate; without a process it waits for its turn."""
-    if process is None:
-        return Candidate(formula, step=None, predicted=predicted)
-    outputs = linked(process, OUTPUT)
-    crystal, gap = maybe(structure, outputs, "structure"), maybe(record, outputs, "gap")
-    return Candidate(
-        formula=formula,
-        step=step(process, CANDIDATE + formula),
-        predicted=predicted,
-        deviation=deviation(gap, predicted),
-        bonds=bonds(crystal) if crystal else {},
-        steps=tuple(steps_below(process)),
-        structure=crystal,
-        levels=tuple(levels(outputs[label], label) for label in METHODS if label in outputs),
-        gap=gap,
-        geometry=maybe(record, outputs, "geometry"),
-        verdict=maybe(record, outputs, "verdict"),
-    )
-
-
-def deviation(gap: Record | None, predicted: Mapping[str, Number]) -> Number | None:
-    """Return the computed minus the predicted gap, eV."""
-    found = gap.numbers.get("gap_hse06_soc_ev") if gap else None
-    expected = predicted.get("gap_ev")
-    if found is None or expected is None or found.value is None or expected.value is None:
-        return None
-    return Number(found.value - expected.value, found.source, "gap_hse06_soc_ev minus the predicted gap_ev")
-
-
-def bonds(crystal: Structure) -> dict[str, Number]:
-    """Return the shortest distances from A and from B to the anion, Angstrom."""
-    a, b, _, d = roles(crystal)
-    origin = crystal.positions.source
-    return {f"{ion}-{d}": Number(bond_length(crystal, ion), origin, f"distance {ion}-{d}") for ion in sorted((a, b))}
-
-
 def counts(origin: Source, computed: tuple[Candidate, ...], predictions: Table | None) -> dict[str, Number]:
-    """Count what the campaign has done."""
+    """Count what the campaign has done; the references do not count."""
+    own = [item for item in computed if not item.reference]
+    verdicts = [(item.stability.content.get("binary") or {}).get("verdict") for item in own if item.stability]
     numbers_found = {
-        "chosen": len(computed),
-        "computed": sum(item.gap is not None for item in computed),
-        "in_window": sum(bool(item.verdict and item.verdict.content.get("passed")) for item in computed),
-        "failed": sum(item.step is not None and item.step.state in FAILED for item in computed),
+        "chosen": len(own),
+        "computed": sum(item.gap is not None for item in own),
+        "in_window": sum(gap_in_window(item) for item in own),
+        "failed": sum(item.step is not None and item.step.state in FAILED for item in own),
     }
+    if verdicts:
+        numbers_found |= {name: verdicts.count(name) for name in ("stable", "metastable")}
     found = {name: Number(value, origin, f"number of candidates {name}") for name, value in numbers_found.items()}
     if predictions is not None:
         found["ranked"] = Number(len(predictions.frame), predictions.source, "number of rows")
     return found
 
 
-def structure(node: orm.StructureData, link_label: str) -> Structure:
-    """Read a structure."""
-    origin = source(node, link_label)
-    return Structure(
-        symbols=tuple(node.get_kind(site.kind_name).symbol for site in node.sites),
-        positions=Array(np.array([site.position for site in node.sites]), origin, "sites.position"),
-        cell=Array(np.array(node.cell), origin, "cell"),
-    )
-
-
-def levels(node: orm.BandsData, label: str) -> Levels:
-    """Read eigenvalues; a single spin channel gets the axis of the spins that the node leaves out."""
-    origin = source(node, label)
-    energies = np.asarray(node.get_bands(), dtype=float)
-    energies = energies if energies.ndim == 3 else energies[np.newaxis]
-    return Levels(METHODS[label], Array(node.get_kpoints(), origin, "kpoints"), Array(energies, origin, "bands"))
-
-
-def steps_below(process: orm.ProcessNode, prefix: str = "") -> Iterator[Step]:
-    """Yield everything that a process called, at any depth, as it was called."""
-    for label, child in called(process):
-        name = child.process_label if label == "CALL" else label
-        path = f"{prefix} / {name}".lstrip(" /")
-        yield step(child, path)
-        yield from steps_below(child, path)
-
-
-def step(node: orm.ProcessNode, link_label: str) -> Step:
-    """Describe a process."""
-    state = node.process_state.value if node.process_state else "created"
-    code = linked(node, INPUT).get("code")
-    computer = node.computer or (code.computer if isinstance(code, orm.AbstractCode) else None)
-    message = node.exit_message or (node.exception or "").strip().splitlines()[-1:] or ""
-    return Step(
-        source=source(node, link_label),
-        name=node.process_label or type(node).__name__,
-        state="failed" if node.is_failed else state,
-        exit_status=node.exit_status,
-        message=message if isinstance(message, str) else message[0],
-        started=node.ctime,
-        changed=node.mtime,
-        code=code.label if isinstance(code, orm.AbstractCode) else None,
-        computer=computer.label if computer else None,
-        cached_from=node.base.caching.get_cache_source(),
-        versions={key: str(value) for key, value in (node.base.attributes.get("version", None) or {}).items()},
-    )
-
-
-def _attributes(node: orm.Node | None) -> dict[str, Any]:
-    return dict(node.base.attributes.all) if node is not None else {}
-
-
-def _text(node: orm.Data | None) -> str:
-    try:
-        return str(node.value) if node is not None else ""
-    except (AttributeError, NotExistent):
-        return ""
+def gap_in_window(item: Candidate) -> bool:
+    """Tell whether a candidate passed the rule on its gap; one that left at a later stage did."""
+    if item.verdict is None:
+        return False
+    return bool(item.verdict.content.get("passed")) or item.verdict.content.get("stage", "gap") != "gap"

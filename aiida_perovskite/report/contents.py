@@ -139,11 +139,48 @@ class Levels:
 
 
 @dataclass(frozen=True)
+class Arrays:
+    """An array node, e.g. an absorption spectrum: name -> values, the unit at the end of the name."""
+
+    source: Source
+    columns: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class BandPath:
+    """Bands along a path: ``distances`` (nk,) along it, ``energies`` (spins, nk, bands) above the VBM in eV.
+
+    Attributes
+    ----------
+    labels
+        Index of a k-point and its name, for the corners of the path.
+    """
+
+    distances: Array
+    energies: Array
+    labels: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """What was computed again after the relaxation without any symmetry constraint."""
+
+    structure: Structure | None = None
+    geometry: Record | None = None
+    gap: Record | None = None
+    optics: Record | None = None
+    efficiency: Record | None = None
+    stability: Record | None = None
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A compound that the funnel sent to be computed; what is not there yet, or failed, is None.
 
     Attributes
     ----------
+    reference
+        Whether it was computed to compare with, instead of having come through the funnel.
     predicted
         Its row of the selection: ``gap_ev``, ``lower_ev``, ``upper_ev``, ``probability_in_window``, ...
     deviation
@@ -154,6 +191,7 @@ class Candidate:
 
     formula: str
     step: Step | None
+    reference: bool = False
     predicted: dict[str, Number] = field(default_factory=dict)
     deviation: Number | None = None
     bonds: dict[str, Number] = field(default_factory=dict)
@@ -163,6 +201,15 @@ class Candidate:
     gap: Record | None = None
     geometry: Record | None = None
     verdict: Record | None = None
+    stability: Record | None = None
+    optics: Record | None = None
+    absorption: Arrays | None = None
+    efficiency: Record | None = None
+    efficiency_curves: Arrays | None = None
+    masses: Record | None = None
+    band_structure: BandPath | None = None
+    densities: Arrays | None = None
+    relaxed: Relaxed | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +230,8 @@ class CampaignReport:
     Attributes
     ----------
     counts
-        ``ranked`` compositions and candidates ``chosen``, ``computed``, ``in_window`` and ``failed``.
+        ``ranked`` compositions and candidates ``chosen``, ``computed``, ``in_window`` and ``failed``; once enthalpies
+        are there, ``stable`` and ``metastable``. References are not among them.
     engines
         Step (``relax``, ``gap``) -> name of the engine.
     """
@@ -207,6 +255,12 @@ class CampaignReport:
     predictions: Table | None = None
     selection: Table | None = None
     results: Table | None = None
+
+
+def value(record: Record | None, key: str) -> float | None:
+    """Return a number of a record as it is; None where there is none."""
+    found = record.numbers.get(key) if record else None
+    return float(found.value) if found is not None and found.value is not None else None
 
 
 def walk(part: Any, path: str = "") -> Iterator[tuple[str, Number | Array | Table]]:

@@ -53,7 +53,8 @@ def provenance_diagram(report: CampaignReport) -> str:
 
 
 def _layout(report: CampaignReport) -> tuple[dict[str, Box], list[tuple[str, str]]]:
-    names = [item.formula for item in report.candidates[:SHOWN]]
+    chosen = [item for item in report.candidates if not item.reference]
+    names = [item.formula for item in chosen[:SHOWN]]
     middle = max(len(names) - 1, 2) / 2
     boxes: dict[str, Box] = {}
 
@@ -70,11 +71,11 @@ def _layout(report: CampaignReport) -> tuple[dict[str, Box], list[tuple[str, str
     add("model", "checkpoint", report.model.source if report.model else None, 2, middle - 0.5)
     add("predictions", "predictions", report.predictions.source if report.predictions else None, 3, middle)
     add("selection", "selection", report.selection.source if report.selection else None, 4, middle)
-    for row, item in enumerate(report.candidates[:SHOWN]):
+    for row, item in enumerate(chosen[:SHOWN]):
         source = item.step.source if item.step else None
         add(item.formula, pretty(item.formula), source, 5, row + middle - (len(names) - 1) / 2, process=True)
-    if len(report.candidates) > SHOWN:
-        more = len(report.candidates) - SHOWN
+    if len(chosen) > SHOWN:
+        more = len(chosen) - SHOWN
         boxes["more"] = Box(f"{more} more candidates", "below", 5, SHOWN + middle - (len(names) - 1) / 2, True)
         names.append("more")
     add("results", "results", report.results.source if report.results else None, 6, middle)

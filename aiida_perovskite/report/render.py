@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -14,18 +13,48 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from aiida_perovskite.report import figures
+from aiida_perovskite.report import (
+    figures_cells,
+    figures_crystal,
+    figures_electrons,
+    figures_model,
+    figures_results,
+)
 from aiida_perovskite.report.compounds import point_name, pretty
-from aiida_perovskite.report.contents import Array, CampaignReport, Candidate, Number, Record, Source, Table, walk
+from aiida_perovskite.report.contents import (
+    Array,
+    CampaignReport,
+    Candidate,
+    Number,
+    Record,
+    Source,
+    Table,
+    value,
+    walk,
+)
 from aiida_perovskite.report.diagram import provenance_diagram
+from aiida_perovskite.report.downloads import array_values, columns, csv_link, frame_links, structure_links
+from aiida_perovskite.report.plot import Figure
+from aiida_perovskite.report.results import comparisons, masses, pick, results_frame, rows, space_group
 
-SIGNIFICANT = 6  # digits of a number in the embedded tables: more than any method here is good for
 METHODS = (("PBE", "pbe"), ("PBE+SOC", "pbe_soc"), ("HSE06", "hse06"), ("HSE06+SOC", "hse06_soc"))
 BASELINES = {
     "mean": "mean of the training set",
     "ridge": "ridge regression",
     "gradient_boosting": "gradient boosting",
     "extremely_randomised_trees": "extremely randomised trees",
+}
+FAILED = ("failed", "excepted", "killed")
+PARTS = {
+    "structure": "the structure",
+    "gap": "the band gap",
+    "band_structure": "bands along a path",
+    "densities": "densities of states",
+    "stability": "the decomposition enthalpy",
+    "absorption": "the absorption coefficient",
+    "efficiency": "the efficiency",
+    "masses": "effective masses",
+    "relaxed": "values after the unconstrained relaxation",
 }
 NOT_TRUSTED = "This hybrid gap starts from a metallic PBE state and is not to be trusted."
 
@@ -58,33 +87,49 @@ def render(report: CampaignReport) -> str:
             best=best(report),
             versions=versions(report),
             methods=METHODS,
+            rows=rows(report),
+            results_frame=results_frame(report),
             not_trusted=NOT_TRUSTED,
         )
     )
     return page
 
 
-def draw(report: CampaignReport) -> tuple[dict[str, figures.Figure], list[str]]:
+def draw(report: CampaignReport) -> tuple[dict[str, Figure], list[str]]:
     """Return the figures by their id on the page, and the names of the layers of the element-pair map."""
-    drawn: dict[str, figures.Figure] = {}
+    drawn: dict[str, Figure | None] = {}
     layers: list[str] = []
-    simple: list[tuple[str, Table | None, Callable[[Table], figures.Figure]]] = [
-        ("parity", report.cross_validation, figures.parity),
-        ("learning-curve", report.learning_curve, figures.learning_curve),
-        ("history", report.history, figures.history),
-        ("histogram", report.predictions, lambda table: figures.histogram(table, window(report))),
+    simple: list[tuple[str, Table | None, Callable[[Table], Figure]]] = [
+        ("parity", report.cross_validation, figures_model.parity),
+        ("learning-curve", report.learning_curve, figures_model.learning_curve),
+        ("history", report.history, figures_model.history),
+        ("histogram", report.predictions, lambda table: figures_model.histogram(table, window(report))),
     ]
     for name, table, function in simple:
         if table is not None and len(table.frame):
             drawn[name] = function(table)
     if report.predictions is not None and len(report.predictions.frame):
-        layers, drawn["pairs"] = figures.element_pairs(report.predictions)
+        layers, drawn["pairs"] = figures_model.element_pairs(report.predictions)
+    drawn["enthalpies"] = figures_results.enthalpies(report.candidates)
+    drawn["efficiencies"] = figures_results.efficiencies(report.candidates)
     for candidate in report.candidates:
-        if candidate.structure is not None:
-            drawn[f"structure-{candidate.formula}"] = figures.structure(candidate.structure)
-        if candidate.levels:
-            drawn[f"levels-{candidate.formula}"] = figures.levels(candidate)
-    return drawn, layers
+        drawn |= {f"{kind}-{candidate.formula}": figure for kind, figure in draw_candidate(candidate).items()}
+    return {name: figure for name, figure in drawn.items() if figure is not None}, layers
+
+
+def draw_candidate(candidate: Candidate) -> dict[str, Figure | None]:
+    """Return the figures of a candidate's card by their kind; None where a node does not hold what it takes."""
+    drawn: dict[str, Figure | None] = {}
+    if candidate.structure is not None:
+        drawn["structure"] = figures_crystal.structure(candidate.structure)
+    if candidate.levels:
+        drawn["levels"] = figures_electrons.levels(candidate)
+    drawn["bands"] = figures_electrons.bands_and_densities(candidate.band_structure, candidate.densities)
+    if candidate.absorption is not None:
+        drawn["absorption"] = figures_cells.absorption(candidate.absorption, candidate.optics)
+    if candidate.efficiency_curves is not None:
+        drawn["current"] = figures_cells.current_voltage(candidate.efficiency_curves)
+    return drawn
 
 
 def report_data(report: CampaignReport) -> dict[str, Any]:
@@ -96,9 +141,9 @@ def report_data(report: CampaignReport) -> dict[str, Any]:
         if isinstance(part, Number):
             data["numbers"][path] = {"value": part.value, "source": part.source.uuid, "key": part.key}
         elif isinstance(part, Array):
-            data["arrays"][path] = {"values": part.values.tolist(), "source": part.source.uuid, "key": part.key}
+            data["arrays"][path] = {"values": array_values(part), "source": part.source.uuid, "key": part.key}
         else:
-            data["tables"][path] = {"columns": _columns(part), "source": part.source.uuid}
+            data["tables"][path] = {"columns": columns(part), "source": part.source.uuid}
     data["sources"] = {
         uuid: {"pk": one.pk, "kind": one.kind, "link_label": one.link_label} for uuid, one in sources.items()
     }
@@ -136,9 +181,11 @@ def coverage(metrics: Record | None) -> Number | None:
 
 
 def best(report: CampaignReport) -> Candidate | None:
-    """Return the highest-ranked candidate whose computed gap lies in the window."""
-    passed = (item for item in report.candidates if item.verdict and item.verdict.content.get("passed"))
-    return next(passed, None)
+    """Return the most efficient candidate that passed; where none has an efficiency, the highest-ranked."""
+    passed = [item for item in report.candidates if item.verdict and item.verdict.content.get("passed")]
+    own = [item for item in passed if not item.reference]
+    # `max` keeps the first of equals, and candidates stand in the order of their rank.
+    return max(own, key=lambda item: value(item.efficiency, "slme_percent") or -1.0, default=None)
 
 
 def versions(report: CampaignReport) -> dict[str, str]:
@@ -160,12 +207,29 @@ def status(candidate: Candidate) -> tuple[str, str]:
     """Return a short name for the state of a candidate, for styles, and what the reader is told."""
     if candidate.step is None:
         return "waiting", "waiting for its turn"
+    if candidate.step.state in FAILED:
+        return "failed", candidate.step.state
     if candidate.verdict is not None:
         passed = bool(candidate.verdict.content.get("passed"))
-        return ("passed", "in the window") if passed else ("left", "left the funnel")
-    if candidate.step.state in ("failed", "excepted", "killed"):
-        return "failed", candidate.step.state
+        words = "in the window" if candidate.verdict.content.get("stage", "gap") == "gap" else "passed"
+        return ("passed", words) if passed else ("left", "left the funnel")
+    if candidate.step.state == "finished":
+        return "finished", "computed"
     return "running", candidate.step.state
+
+
+def missing(candidate: Candidate) -> str:
+    """Return a sentence that says what a candidate does not have, and why; nothing where it has everything."""
+    absent = [words for name, words in PARTS.items() if getattr(candidate, name) is None]
+    if not absent or candidate.step is None:
+        return ""
+    reasons = {
+        "failed": "Missing, because the computation failed",
+        "left": "Not computed, because the compound had left the funnel",
+        "running": "Not there yet",
+    }
+    listed = ", ".join(absent[:-1]) + " and " + absent[-1] if len(absent) > 1 else absent[0]
+    return f"{reasons.get(status(candidate)[0], 'Not part of what was computed')}: {listed}."
 
 
 def edge_name(record: Record, edge: str, method: str) -> str:
@@ -201,11 +265,15 @@ def inside_interval(candidate: Candidate) -> bool | None:
     return None if low is None or high is None or value is None else low <= value <= high
 
 
-def number(item: Number | None, form: str = ".2f", unit: str = "") -> Markup:
-    """Return a number as HTML that names its node; a dash where there is none."""
+def number(item: Number | None, form: str = ".2f", unit: str = "", factor: float = 1) -> Markup:
+    """Return a number as HTML that names its node; a dash where there is none.
+
+    ``factor`` turns the unit of the node, whose value stays in the HTML, into the one shown.
+    """
     if item is None or item.value is None:
         return Markup('<span class="none">–</span>')
-    text = format(item.value, form).replace("-", "−").replace("%", "\N{NO-BREAK SPACE}%")
+    text = format(item.value * factor if factor != 1 else item.value, form)
+    text = text.replace("-", "−").replace("%", "\N{NO-BREAK SPACE}%")
     tip = f"{item.source.kind} {item.source.uuid}: {item.key}"
     unit = f"\N{NO-BREAK SPACE}{unit}" if unit else ""
     return Markup('<data value="{}" data-source="{}" title="{}">{}{}</data>').format(
@@ -227,14 +295,6 @@ def uuid(source: Source | str) -> Markup:
     )
 
 
-def csv_link(table: Table, name: str) -> Markup:
-    """Return a link that holds the table as CSV."""
-    content = base64.b64encode(_rounded(table).to_csv(index=False).encode()).decode()
-    return Markup('<a class="download" download="{0}.csv" href="data:text/csv;base64,{1}">{0}.csv</a>').format(
-        name, content
-    )
-
-
 def moment(when: datetime) -> str:
     """Return a time as text, to the minute and with its zone."""
     return when.strftime("%Y-%m-%d %H:%M %Z").strip()
@@ -246,26 +306,6 @@ def duration(seconds: float) -> str:
     if minutes < 2:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _rounded(table: Table) -> Any:
-    frame = table.frame.copy()
-    for name in frame.columns:
-        if frame[name].dtype.kind == "f":
-            frame[name] = [float(f"{value:.{SIGNIFICANT}g}") for value in frame[name]]
-    return frame
-
-
-def _columns(table: Table) -> dict[str, list[Any]]:
-    return {str(name): [_plain(value) for value in values] for name, values in _rounded(table).items()}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold: numbers that are not finite become null."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
 def _flat(content: Any, path: str = "") -> Iterable[tuple[str, Any]]:
@@ -288,8 +328,9 @@ def _environment() -> Environment:
     )
     # `tojson` writes < as \u003c, so that no text of a node can end the script element it stands in.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    helpers = (number, formula, uuid, csv_link, moment, duration, status, edge_name, warnings, inside_interval)
-    environment.globals.update({function.__name__: function for function in helpers})
+    shown = (number, formula, uuid, csv_link, frame_links, structure_links, moment, duration)
+    told = (status, missing, edge_name, warnings, inside_interval, pick, masses, space_group, comparisons)
+    environment.globals.update({function.__name__: function for function in (*shown, *told)})
     environment.filters.update(flat=_flat, pretty=pretty, log_share=_log_share)
     return environment
 

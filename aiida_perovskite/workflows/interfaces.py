@@ -7,7 +7,6 @@ An engine implements a step by subclassing the interface and registering the ent
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from aiida.engine import (
@@ -19,13 +18,29 @@ from aiida.engine import (
     process_handler,
     while_,
 )
-from aiida.orm import AbstractCode, BandsData, CalcJobNode, Data, Dict, List, ProcessNode, SinglefileData, StructureData
+from aiida.orm import (
+    AbstractCode,
+    ArrayData,
+    BandsData,
+    CalcJobNode,
+    Data,
+    Dict,
+    List,
+    ProcessNode,
+    SinglefileData,
+    Str,
+    StructureData,
+)
 from aiida.plugins import WorkflowFactory
 from aiida_shell import ShellJob
 
+from aiida_perovskite.calculations.functions import write_script_input
 from aiida_perovskite.calculations.jobs import script_job
+from aiida_perovskite.engines import JobScript
 from aiida_perovskite.parsers.base import NO_RESULTS
 from aiida_perovskite.workflows.protocols import load_protocol
+
+MAX_LOST_JOBS = 3  # a job that is lost more often is no victim of chance
 
 
 def how_it_ended(node: ProcessNode) -> str:
@@ -36,7 +51,7 @@ def how_it_ended(node: ProcessNode) -> str:
 
 
 def workflow_of(engine: str, step: str) -> type[WorkChain]:
-    """Return the WorkChain by which ``engine`` does ``step`` (``relax`` or ``gap``).
+    """Return the WorkChain by which ``engine`` does ``step`` (``relax``, ``gap``, ``energy``, ...).
 
     Raises
     ------
@@ -58,14 +73,13 @@ class ScriptWorkChain(BaseRestartWorkChain):
 
     _process_class = ShellJob
     _protocol_file: ClassVar[str]
-    _script: ClassVar[Path]
+    _script: ClassVar[JobScript]
     _parser: ClassVar[str]
 
     @classmethod
     def define(cls, spec: Any) -> None:
         """Define the ports that all steps share."""
         super().define(spec)
-        spec.input("structure", valid_type=StructureData, help="Where the step starts from.")
         spec.input("parameters", valid_type=Dict, help="Settings, as `load_protocol` gives them.")
         spec.input("code", valid_type=AbstractCode, help="The interpreter that has the engine installed.")
         spec.input(
@@ -87,7 +101,6 @@ class ScriptWorkChain(BaseRestartWorkChain):
     def setup(self) -> None:
         """Prepare the settings that handlers may change between runs."""
         super().setup()
-        self.ctx.structure = self.inputs.structure
         self.ctx.parameters = self.inputs.parameters
 
     def prepare_process(self) -> None:
@@ -106,10 +119,11 @@ class ScriptWorkChain(BaseRestartWorkChain):
 
     @process_handler(priority=100, exit_codes=[ExitCode(NO_RESULTS)])
     def handle_lost_job(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Run the job once more if it vanished without results: killed, out of memory, node failure."""
-        if self.ctx.get("lost_jobs", 0) >= 1:
+        """Run the job again if it vanished without results (killed, out of memory, node failure), so many times."""
+        lost = self.ctx.get("lost_jobs", 0)
+        if lost >= MAX_LOST_JOBS:
             return None
-        self.ctx.lost_jobs = 1
+        self.ctx.lost_jobs = lost + 1
         self.report(f"{node.exit_message}; running the job once more")
         return ProcessHandlerReport(do_break=True)
 
@@ -125,7 +139,7 @@ class ScriptWorkChain(BaseRestartWorkChain):
     def get_builder_from_protocol(
         cls,
         code: AbstractCode,
-        structure: StructureData,
+        structure: StructureData | None = None,
         protocol: str | None = None,
         overrides: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
@@ -134,7 +148,8 @@ class ScriptWorkChain(BaseRestartWorkChain):
         """Return a builder with the settings of a protocol; unknown overrides raise ProtocolError."""
         builder = cls.get_builder()
         builder.code = code
-        builder.structure = structure
+        if structure is not None:
+            builder.structure = structure
         builder.parameters = Dict(load_protocol(cls._protocol_file, protocol, overrides))
         if options:
             builder.options = dict(options)
@@ -143,7 +158,29 @@ class ScriptWorkChain(BaseRestartWorkChain):
         return builder
 
 
-class RelaxWorkChain(ScriptWorkChain):
+class StructureWorkChain(ScriptWorkChain):
+    """A step that starts from one structure."""
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Add the structure, and the moments of its ions."""
+        super().define(spec)
+        spec.input("structure", valid_type=StructureData, help="Where the step starts from.")
+        spec.input(
+            "magnetic_moments",
+            valid_type=List,
+            required=False,
+            help="Initial moment of each atom, Bohr magnetons; spin-polarised only if one is not zero.",
+        )
+
+    def write_input(self) -> SinglefileData:
+        """Return the input file of the script."""
+        given = {name: self.inputs[name] for name in ("magnetic_moments", "plan") if name in self.inputs}
+        file: SinglefileData = write_script_input(self.inputs.structure, self.ctx.parameters, **given)
+        return file
+
+
+class RelaxWorkChain(StructureWorkChain):
     """Interface of a relaxation: structure -> structure."""
 
     @classmethod
@@ -153,20 +190,62 @@ class RelaxWorkChain(ScriptWorkChain):
         spec.output("structure", valid_type=StructureData, help="The relaxed structure.")
 
 
-class GapWorkChain(ScriptWorkChain):
+class GapWorkChain(StructureWorkChain):
     """Interface of a hybrid-functional gap: structure -> spin-orbit bands and gaps."""
 
     @classmethod
     def define(cls, spec: Any) -> None:
-        """Add the moments of the ions and the bands to the shared ports."""
+        """Add the bands to the shared ports."""
         super().define(spec)
-        spec.input(
-            "magnetic_moments",
-            valid_type=List,
-            required=False,
-            help="Initial moment of each atom, Bohr magnetons; spin-polarised only if one is not zero.",
-        )
         spec.output("structure", valid_type=StructureData, help="The structure that the bands belong to.")
         spec.output("bands_pbe", valid_type=BandsData, help="PBE eigenvalues.")
         spec.output("bands_hse06", valid_type=BandsData, help="HSE06 eigenvalues.")
         spec.output("bands_hse06_soc", valid_type=BandsData, help="HSE06 eigenvalues with spin-orbit coupling.")
+
+
+class EnergyWorkChain(StructureWorkChain):
+    """Interface of an energy: structure -> ``results`` with the energy, and engine, protocol and functional of it."""
+
+
+class AbsorptionWorkChain(StructureWorkChain):
+    """Interface of an absorption without spin-orbit coupling: structure -> spectrum, transitions at the edge."""
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Add spectrum, transitions and densities to the shared ports."""
+        super().define(spec)
+        spec.output(
+            "spectrum",
+            valid_type=ArrayData,
+            help="`energy_ev` (n), `absorption_per_cm`, `epsilon_real` and `epsilon_imaginary` (n, 3).",
+        )
+        spec.output(
+            "transitions",
+            valid_type=ArrayData,
+            help="`valence_ev` (spins, k, v), `conduction_ev` (spins, k, c), `squared_momentum` (spins, k, v, c).",
+        )
+        spec.output("densities", valid_type=ArrayData, help="Projected densities of states, per eV and cell.")
+
+
+class BandsWorkChain(StructureWorkChain):
+    """Interface of bands along lines: structure and plan of lines -> eigenvalues with spin-orbit coupling."""
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Add plan and eigenvalues to the shared ports."""
+        super().define(spec)
+        spec.input("plan", valid_type=Dict, help="`lines`: name -> k-points in fractions.")
+        spec.output("lines", valid_type=ArrayData, help="K-points and eigenvalues of every level.")
+
+
+class PhasesWorkChain(ScriptWorkChain):
+    """Interface of a ranking of structures: formula (and the user's structures) -> lowest structure, energies."""
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Add formula, structures and the lowest structure to the shared ports."""
+        super().define(spec)
+        spec.input("formula", valid_type=Str, help="Reduced formula of the phase.")
+        spec.input("settings", valid_type=Dict, help="`max_structures`: how many structure types are tried.")
+        spec.input_namespace("structures", valid_type=StructureData, required=False, help="The user's own structures.")
+        spec.output("structure", valid_type=StructureData, help="The lowest structure.")

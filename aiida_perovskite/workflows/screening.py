@@ -6,22 +6,27 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, if_
-from aiida.orm import AbstractCode, Dict, Int, List, ProcessNode, Str
+from aiida.engine import ExitCode, ProcessBuilder, ToContext, if_
+from aiida.orm import AbstractCode, Dict, Int, List, Str
 
 from aiida_perovskite.calculations.functions import (
-    collect_results,
     enumerate_space,
     predict_band_gaps,
     select_candidates,
 )
+from aiida_perovskite.calculations.results import collect_results
 from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.candidate import CandidateWorkChain
 from aiida_perovskite.workflows.interfaces import how_it_ended, workflow_of
+from aiida_perovskite.workflows.ports import STEPS
 from aiida_perovskite.workflows.protocols import load_protocol
+from aiida_perovskite.workflows.sharing import OnceMixin
 from aiida_perovskite.workflows.train import TrainModelWorkChain
 
+FREE = {"symmetry": "free"}  # what makes a relaxation unconstrained
+# What a candidate is given as the campaign was.
+CANDIDATE_PORTS = (*STEPS, "rules", "stability", "masses", "efficiency", "known_phases", "phase_structures")
 CANDIDATE = "candidate_"  # link label of a candidate: this and its formula
 
 
@@ -55,7 +60,7 @@ def validate_training(value: Dict | None, _: Any) -> str | None:
     return None
 
 
-class ScreeningWorkChain(WorkChain):
+class ScreeningWorkChain(OnceMixin):
     """Screen a space of double perovskites and compute the best candidates.
 
     One failed candidate does not sink the funnel: it is a row of ``results`` with the reason. The WorkChain fails only
@@ -86,11 +91,19 @@ class ScreeningWorkChain(WorkChain):
             "known", valid_type=CompositionTableData, required=False, help="Tables of known compounds."
         )
         spec.input("max_concurrent", valid_type=Int, help="Candidates in flight at the same time.")
-        for step in ("relax", "gap"):
-            spec.input(f"{step}.engine", valid_type=Str, help="Engine, e.g. `chgnet` or `gpaw`.")
-            spec.input(f"{step}.code", valid_type=AbstractCode, help="Interpreter or program of the engine.")
-            spec.input(f"{step}.parameters", valid_type=Dict, help="Settings, as a protocol gives them.")
-            spec.input(f"{step}.options", valid_type=dict, non_db=True, required=False, help="Job options.")
+        spec.input(
+            "n_electronic",
+            valid_type=Int,
+            required=False,
+            help="Candidates, the first by rank, for which more than the geometry is computed; all if not given.",
+        )
+        spec.input(
+            "references",
+            valid_type=List,
+            required=False,
+            help="Compounds that are computed beside the candidates, in every step, to compare with.",
+        )
+        spec.expose_inputs(CandidateWorkChain, exclude=("formula", "window_ev"))
         spec.inputs.validator = validate_model_or_training
         spec.outline(
             cls.enumerate,
@@ -134,17 +147,18 @@ class ScreeningWorkChain(WorkChain):
         Parameters
         ----------
         codes
-            ``learning`` (unless ``model`` is given), ``relax`` and ``gap``.
+            ``learning`` (unless ``model`` is given) and those of the steps (``relax``, ``gap``, ...). A step without
+            one takes that of another step with the same engine.
         dataset, target
             What to train on.
         protocol
             Of the funnel (``screening.yaml``).
         protocols
-            Of the other steps: ``train``, ``relax``, ``gap``.
+            Of the other parts: ``train``, ``candidate``, ``stability``, ``masses``, ``efficiency``, and of each step.
         overrides
-            Nested by step: ``{"screening": ..., "train": ..., "relax": ..., "gap": ...}``.
+            Nested likewise: ``{"screening": ..., "train": ..., "relax": ..., "gap": ..., ...}``.
         options
-            Job options of both engines.
+            Job options of all engines.
 
         Raises
         ------
@@ -165,14 +179,23 @@ class ScreeningWorkChain(WorkChain):
         builder.selection = Dict(funnel["selection"])
         builder.prediction = Dict({"confidence": funnel["confidence"], "window_ev": funnel["selection"]["window_ev"]})
         builder.max_concurrent = Int(funnel["max_concurrent"])
-        for step, engine in funnel["engines"].items():
-            workflow_of(engine, step)
-            port = builder[step]
-            port["engine"] = Str(engine)
-            port["code"] = codes[step]
-            port["parameters"] = Dict(load_protocol(f"{engine}_{step}", protocols.get(step), overrides.get(step)))
+        builder.references = List(funnel["references"])
+        if funnel["n_electronic"] is not None:
+            builder.n_electronic = Int(funnel["n_electronic"])
+        for part in ("candidate", "stability", "masses", "efficiency"):
+            port = "rules" if part == "candidate" else part
+            builder[port] = Dict(load_protocol(part, protocols.get(part), overrides.get(part)))
+        engines = {step: engine for step, engine in funnel["engines"].items() if engine is not None}
+        by_engine = {engine: codes[step] for step, engine in reversed(engines.items()) if step in codes}
+        for step, engine in engines.items():
+            interface = STEPS[step][1]
+            workflow_of(engine, interface)
+            changes = {**FREE, **overrides.get(step, {})} if step == "free_relax" else overrides.get(step)
+            builder[step]["engine"] = Str(engine)
+            builder[step]["code"] = codes.get(step) or by_engine[engine]
+            builder[step]["parameters"] = Dict(load_protocol(f"{engine}_{interface}", protocols.get(step), changes))
             if options:
-                port["options"] = dict(options)
+                builder[step]["options"] = dict(options)
         for key, value in kwargs.items():
             builder[key] = value
         return builder
@@ -188,13 +211,13 @@ class ScreeningWorkChain(WorkChain):
 
     def train(self) -> Any:
         """Train the gap model."""
-        running = self.submit(
+        running = self.submit_once(
+            "train",
             TrainModelWorkChain,
             dataset=self.inputs.dataset,
             target=self.inputs.target,
             settings=self.inputs.training,
             code=self.inputs.code_learning,
-            metadata={"call_link_label": "train"},
         )
         self.report("training the gap model")
         return ToContext(train=running)
@@ -228,8 +251,17 @@ class ScreeningWorkChain(WorkChain):
 
     def compute_candidates(self) -> None:
         """Submit the first candidates; each one that ends makes room for the next."""
+        from aiida_perovskite.chemistry import Composition
+
         table = self.ctx.selection.to_frame()
-        self.ctx.chosen = table.loc[table["chosen"], "formula"].tolist()
+        ranked = table.loc[table["chosen"], "formula"].tolist()
+        n_electronic = self.inputs.n_electronic.value if "n_electronic" in self.inputs else len(ranked)
+        self.ctx.geometry_only = ranked[n_electronic:]
+        given = self.inputs.references.get_list() if "references" in self.inputs else []
+        self.ctx.references = [
+            name for name in (Composition.parse(text).formula for text in given) if name not in ranked
+        ]
+        self.ctx.chosen = ranked + self.ctx.references
         self.ctx.queue = list(self.ctx.chosen)
         for _ in range(min(self.inputs.max_concurrent.value, len(self.ctx.queue))):
             self._submit_next()
@@ -240,14 +272,14 @@ class ScreeningWorkChain(WorkChain):
         failures: dict[str, str] = {}
         for formula in self.ctx.chosen:
             node = self.ctx[f"{CANDIDATE}{formula}"]
-            if node.is_finished_ok:
-                candidates[f"gap_{formula}"] = node.outputs.gap
-                candidates[f"verdict_{formula}"] = node.outputs.verdict
-            else:
+            if not node.is_finished_ok:
                 failures[formula] = how_it_ended(node)
+            for name in ("summary", "verdict"):
+                if name in node.outputs:
+                    candidates[f"{name}_{formula}"] = node.outputs[name]
         if self.ctx.chosen:
             self.out("results", collect_results(self.ctx.selection, Dict(failures), **candidates))
-        if failures and not candidates:
+        if failures and len(failures) == len(self.ctx.chosen):
             return self.exit_codes.ERROR_ALL_CANDIDATES_FAILED.format(message=next(iter(failures.values())))
         return None
 
@@ -255,23 +287,22 @@ class ScreeningWorkChain(WorkChain):
         """Submit the next candidate of the queue, or take the one that a repeated step finds already submitted."""
         formula = self.ctx.queue.pop(0)
         label = f"{CANDIDATE}{formula}"
-        node = self._submitted(label)
-        if node is None:
-            steps = {step: dict(self.inputs[step]) for step in ("relax", "gap")}
-            node = self.submit(
-                CandidateWorkChain,
-                formula=Str(formula),
-                window_ev=List(self.inputs.selection["window_ev"]),
-                **steps,
-                metadata={"call_link_label": label},
-            )
+        if self.submitted(label) is None:
             done = len(self.ctx.chosen) - len(self.ctx.queue)
             self.report(f"candidate {done} of {len(self.ctx.chosen)}: {formula}")
+        inputs = {port: self.inputs[port] for port in CANDIDATE_PORTS if port in self.inputs}
+        if formula in self.ctx.geometry_only:
+            inputs = {"relax": self.inputs.relax}
+        if formula in self.ctx.references and "rules" in inputs:
+            inputs["rules"] = Dict({**inputs["rules"].get_dict(), "leave_early": False})
+        node = self.submit_once(
+            label,
+            CandidateWorkChain,
+            formula=Str(formula),
+            window_ev=List(self.inputs.selection["window_ev"]),
+            **inputs,
+        )
         self.to_context(**{label: node})
-
-    def _submitted(self, label: str) -> ProcessNode | None:
-        links = self.node.base.links.get_outgoing(node_class=ProcessNode, link_label_filter=label)
-        return next((link.node for link in links), None)  # type: ignore[return-value]
 
     def _on_awaitable_finished(self, awaitable: Any) -> None:
         """Keep the given number of candidates in flight.

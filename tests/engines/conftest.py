@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import subprocess
-import sys
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
 
+from aiida_perovskite.engines import JobScript
+from aiida_perovskite.engines import run_script as run_in_folder
 from aiida_perovskite.engines.gpaw import GAP_SCRIPT
 
 
@@ -26,13 +25,11 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture
-def run_script(tmp_path: Path) -> Callable[[Path, Any], Outcome]:
+def run_script(tmp_path: Path) -> Callable[[JobScript, Any], Outcome]:
     """Return a function that runs a script on a given ``input.json``."""
 
-    def run(script: Path, content: Any) -> Outcome:
-        (tmp_path / "input.json").write_text(content if isinstance(content, str) else json.dumps(content))
-        command = [sys.executable, str(script), "input.json"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    def run(script: JobScript, content: Any) -> Outcome:
+        done = run_in_folder(script, content, tmp_path)
         arrays = tmp_path / "arrays.npz"
         assert not list(tmp_path.glob("*.tmp"))
         return Outcome(
@@ -46,11 +43,15 @@ def run_script(tmp_path: Path) -> Callable[[Path, Any], Outcome]:
 
 
 @pytest.fixture(scope="session")
-def gap_script() -> ModuleType:
-    """The GPAW script as a module, to test its functions: it imports no engine before it runs."""
-    spec = importlib.util.spec_from_file_location("gap", GAP_SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script_module() -> Iterator[Callable[[str], ModuleType]]:
+    """Return a function that imports a GPAW script as a module: none imports the engine before it runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in {file.parent for file in GAP_SCRIPT.files}:
+            patch.syspath_prepend(folder)
+        yield importlib.import_module
+
+
+@pytest.fixture(scope="session")
+def gap_script(script_module: Callable[[str], ModuleType]) -> ModuleType:
+    """The gap script as a module, to test its functions."""
+    return script_module("gap")

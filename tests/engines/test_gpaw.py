@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from itertools import permutations, product
 from pathlib import Path
@@ -19,6 +17,7 @@ from hypothesis import strategies as st
 
 from aiida_perovskite.chemistry import Composition, prototype_atoms
 from aiida_perovskite.engines import EngineError
+from aiida_perovskite.engines import run_script as run_in_folder
 from aiida_perovskite.engines.gpaw import GAP_SCRIPT, gap_input, parse_gap
 from aiida_perovskite.workflows.protocols import load_protocol
 
@@ -225,9 +224,7 @@ def test_gpaw_without_hse06_is_refused_with_the_remedy(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 def test_full_disk_is_said_on_standard_error(tmp_path: Path) -> None:
     (tmp_path / "results.json.tmp").symlink_to("/dev/full")
-    done = subprocess.run(
-        [sys.executable, str(GAP_SCRIPT), "absent.json"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = run_in_folder(GAP_SCRIPT, "{", tmp_path)
     assert done.returncode != 0
     assert "cannot be written" in done.stderr
     assert not (tmp_path / "results.json").exists()

@@ -2,10 +2,10 @@
 
 Coordinates are those of the compound that a type is named after, rounded, as they are tabulated in crystallography
 (Wyckoff's "Crystal Structures"; the AFLOW encyclopedia of prototypes, doi 10.1016/j.commatsci.2017.01.017). They are
-starting points of relaxations and no more exact than that. For AlBr3, CsAgBr2 and Cs2AgBr3 only space group and
-occupied orbits were at hand, for the first also the cell (Berg et al., Acta Chem. Scand. 51, 442 (1997)): their
-coordinates are the lowest in energy that a random search with CHGNet found. The settings are ASE's (rhombohedral groups
-on hexagonal axes).
+starting points of relaxations and no more exact than that. For AlBr3, CsAgBr2, Cs2AgBr3 and KOsF6 only the space group
+and the occupied orbits were at hand, for AlBr3 the cell as well (Berg et al., Acta Chem. Scand. 51, 442 (1997)): their
+coordinates are the lowest in energy that CHGNet relaxed to from guesses, random ones for the first three. The settings
+are ASE's (rhombohedral groups on hexagonal axes).
 """
 
 from __future__ import annotations
@@ -287,8 +287,8 @@ PROTOTYPES: tuple[Prototype, ...] = (
         "KOsF6",
         _CMD6,
         148,
-        _hexagonal(7.3, 7.3),
-        (("C", (0, 0, 0)), ("M", (0, 0, 0.5)), ("D", (0.24, 0.07, 0.65))),
+        _hexagonal(7.80, 8.15),
+        (("C", (0, 0, 0)), ("M", (0, 0, 0.5)), ("D", (0.0424, 0.2184, 0.6388))),
     ),
     Prototype(
         "NaSbF6",

@@ -1,25 +1,59 @@
-"""Hybrid-functional gap with GPAW: what the script is given and what its results mean.
+"""GPAW: what its scripts are given and what their results mean.
 
-The script ``scripts/gap.py`` is run by an interpreter that has GPAW; nothing here imports it.
+The scripts ``scripts/{gap,energy,absorption,bands}.py`` are run by an interpreter that has GPAW; nothing here imports
+it.
 """
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiida_perovskite.engines.results import EngineError, read_results, read_structure, require_numbers, script_input
+from aiida_perovskite.engines.results import (
+    EnergyResult,
+    EngineError,
+    parse_energy,
+    read_results,
+    read_structure,
+    require_numbers,
+    script_input,
+)
+from aiida_perovskite.engines.script import SHARED_MODULES, JobScript
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-GAP_SCRIPT = Path(__file__).parent / "scripts" / "gap.py"
+SCRIPTS = Path(__file__).parent / "scripts"
+MODULES = (*SHARED_MODULES, SCRIPTS / "gpaw_ground_state.py")
+GAP_SCRIPT = JobScript(SCRIPTS / "gap.py", MODULES)
+ENERGY_SCRIPT = JobScript(SCRIPTS / "energy.py", MODULES)
+ABSORPTION_SCRIPT = JobScript(SCRIPTS / "absorption.py", MODULES)
+BANDS_SCRIPT = JobScript(SCRIPTS / "bands.py", MODULES)
+
+__all__ = [
+    "ABSORPTION_SCRIPT",
+    "BANDS_SCRIPT",
+    "ENERGY_SCRIPT",
+    "GAP_SCRIPT",
+    "AbsorptionResult",
+    "EnergyResult",
+    "GapResult",
+    "LineBands",
+    "absorption_input",
+    "bands_input",
+    "energy_input",
+    "gap_input",
+    "parse_absorption",
+    "parse_bands",
+    "parse_energy",
+    "parse_gap",
+]
 
 LEVELS = ("pbe", "pbe_soc", "hse06", "hse06_soc")
 NUMBERS = (
@@ -69,12 +103,96 @@ class GapResult:
     properties: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class AbsorptionResult:
+    """Absorption of one structure, without spin-orbit coupling.
+
+    Attributes
+    ----------
+    energy_ev
+        (n,), ascending from 0.
+    absorption_per_cm
+        (n, 3), along x, y and z.
+    epsilon
+        (n, 3), complex dielectric function.
+    valence_ev, conduction_ev
+        (n_spin, n_k, 8), bands next to the gap at the irreducible k-points.
+    squared_momentum
+        (n_spin, n_k, 8, 8), mean over the directions of the squared momentum matrix elements between them, atomic
+        units.
+    dos_energy_ev, densities
+        (m,), above the valence band maximum; ``total`` and element and angular momentum (``Ag_d``) -> states per eV and
+        cell.
+    properties
+        ``lowest_direct_transition_ev``, ``static_dielectric_constant``, ``settings``, ``versions``, ...
+    """
+
+    energy_ev: np.ndarray
+    absorption_per_cm: np.ndarray
+    epsilon: np.ndarray
+    valence_ev: np.ndarray
+    conduction_ev: np.ndarray
+    squared_momentum: np.ndarray
+    dos_energy_ev: np.ndarray
+    densities: dict[str, np.ndarray]
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LineBands:
+    """Eigenvalues along lines.
+
+    Attributes
+    ----------
+    atoms
+        The structure.
+    kpoints
+        (n_k, 3), fractions of the reciprocal vectors: each point of the lines once.
+    lines
+        Name -> indices of its points in ``kpoints``, in their order along the line.
+    eigenvalues_ev
+        Level (``pbe``, ``hse06``, ``hse06_soc`` or ``pbe_soc``) -> (n_spin, n_k, n_bands), absolute.
+    n_occupied, n_occupied_soc
+        Occupied bands among those stored, per spin; with spin-orbit coupling a band holds one electron.
+    """
+
+    atoms: Atoms
+    kpoints: np.ndarray
+    lines: dict[str, list[int]]
+    eigenvalues_ev: dict[str, np.ndarray]
+    n_occupied: tuple[int, ...]
+    n_occupied_soc: tuple[int, ...]
+    properties: dict[str, Any]
+
+
 def gap_input(atoms: Atoms, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of ``input.json``; ``parameters`` are the settings of a ``gpaw_gap`` protocol.
 
     The calculation is spin-polarised if ``atoms`` carries initial magnetic moments.
     """
     return script_input(atoms, parameters)
+
+
+def energy_input(atoms: Atoms, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ``input.json``; ``parameters`` are the settings of a ``gpaw_energy`` protocol."""
+    return script_input(atoms, parameters)
+
+
+def absorption_input(atoms: Atoms, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ``input.json``; ``parameters`` are the settings of a ``gpaw_absorption`` protocol."""
+    return script_input(atoms, parameters)
+
+
+def bands_input(
+    atoms: Atoms, lines: Mapping[str, Sequence[Sequence[float]]], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content of ``input.json``; ``parameters`` are the settings of a ``gpaw_bands`` protocol.
+
+    ``lines`` maps names to k-points in fractions of the reciprocal vectors.
+    """
+    return script_input(atoms, parameters) | {
+        "lines": {name: np.asarray(line).tolist() for name, line in lines.items()}
+    }
 
 
 def parse_gap(results_text: str, arrays_bytes: bytes) -> GapResult:
@@ -88,7 +206,7 @@ def parse_gap(results_text: str, arrays_bytes: bytes) -> GapResult:
     content = read_results(results_text)
     properties = content["properties"]
     require_numbers(properties, NUMBERS)
-    arrays = _read_arrays(arrays_bytes)
+    arrays = _read_arrays(arrays_bytes, GAP_ARRAYS)
     n_occupied = {level: tuple(int(n) for n in arrays[f"n_occupied_{level}"]) for level in LEVELS}
     bands = {f"eigenvalues_{level}_ev": arrays[f"eigenvalues_{level}_ev"] for level in LEVELS}
     kpoints, weights = arrays["kpoints"], arrays["weights"]
@@ -106,8 +224,66 @@ def parse_gap(results_text: str, arrays_bytes: bytes) -> GapResult:
     )
 
 
-def _read_arrays(data: bytes) -> dict[str, np.ndarray]:
-    names = ["kpoints", "weights", *(f"{part}_{level}{unit}" for part, unit in PARTS for level in LEVELS)]
+def parse_absorption(results_text: str, arrays_bytes: bytes) -> AbsorptionResult:
+    """Return the absorption from the text of ``results.json`` and the bytes of ``arrays.npz``.
+
+    Raises
+    ------
+    EngineError
+        As `parse_gap`.
+    """
+    properties = read_results(results_text)["properties"]
+    require_numbers(properties, ("lowest_direct_transition_ev", "gap_on_optical_grid_ev", "static_dielectric_constant"))
+    spectra = ("absorption_per_cm", "epsilon_real", "epsilon_imaginary")
+    densities = properties.get("densities")
+    if not isinstance(densities, list):
+        raise EngineError("crashed", "results.json names no densities of states")
+    named = [f"dos_{name}" for name in densities]
+    arrays = _read_arrays(arrays_bytes, ("energy_ev", *spectra, *EDGE_ARRAYS, "dos_energy_ev", *named))
+    energies = arrays["energy_ev"]
+    if energies.ndim != 1 or any(arrays[name].shape != (3, len(energies)) for name in spectra):
+        raise EngineError("crashed", "arrays.npz: the spectra do not fit their energies")
+    return AbsorptionResult(
+        energy_ev=energies,
+        absorption_per_cm=arrays["absorption_per_cm"].T,
+        epsilon=(arrays["epsilon_real"] + 1j * arrays["epsilon_imaginary"]).T,
+        dos_energy_ev=arrays["dos_energy_ev"],
+        densities={name: arrays[f"dos_{name}"] for name in densities},
+        properties=properties,
+        **{name: arrays[name] for name in EDGE_ARRAYS},
+    )
+
+
+def parse_bands(results_text: str, arrays_bytes: bytes) -> LineBands:
+    """Return bands from the text of ``results.json`` and the bytes of ``arrays.npz``.
+
+    Raises
+    ------
+    EngineError
+        As `parse_gap`.
+    """
+    content = read_results(results_text)
+    properties = content["properties"]
+    levels = properties.get("levels")
+    if not isinstance(levels, list) or not isinstance(properties.get("lines"), dict):
+        raise EngineError("crashed", "results.json names no lines or levels")
+    named = [f"eigenvalues_{level}_ev" for level in levels]
+    arrays = _read_arrays(arrays_bytes, ("kpoints", "n_occupied", "n_occupied_soc", *named))
+    kpoints = arrays["kpoints"]
+    if any(arrays[f"eigenvalues_{level}_ev"].shape[1:2] != (len(kpoints),) for level in levels):
+        raise EngineError("crashed", "arrays.npz: the eigenvalues do not fit the k-points")
+    return LineBands(
+        atoms=read_structure(content["structure"]),
+        kpoints=kpoints,
+        lines=properties["lines"],
+        eigenvalues_ev={level: arrays[f"eigenvalues_{level}_ev"] for level in levels},
+        n_occupied=tuple(int(n) for n in arrays["n_occupied"]),
+        n_occupied_soc=tuple(int(n) for n in arrays["n_occupied_soc"]),
+        properties=properties,
+    )
+
+
+def _read_arrays(data: bytes, names: Sequence[str]) -> dict[str, np.ndarray]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: np.asarray(archive[name]) for name in names}
@@ -119,4 +295,10 @@ def _read_arrays(data: bytes) -> dict[str, np.ndarray]:
     return arrays
 
 
-PARTS = (("eigenvalues", "_ev"), ("n_occupied", ""))
+EDGE_ARRAYS = ("valence_ev", "conduction_ev", "squared_momentum")
+GAP_ARRAYS = (
+    "kpoints",
+    "weights",
+    *(f"eigenvalues_{level}_ev" for level in LEVELS),
+    *(f"n_occupied_{level}" for level in LEVELS),
+)

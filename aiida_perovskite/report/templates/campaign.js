@@ -22,7 +22,9 @@
       hoverlabel: { bgcolor: colour("--panel"), bordercolor: colour("--line"), font: { color: colour("--ink") } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--accent") },
     };
-    themed.annotations = (layout.annotations || []).map((note) => ({ bgcolor: colour("--ground"), borderpad: 1, ...note }));
+    // Names of many points have no room on a telephone either; there a touch shows them.
+    const crowded = place.clientWidth < 480 && (layout.annotations || []).filter(({ name }) => name === "point").length > 8;
+    themed.annotations = (layout.annotations || []).filter(({ name }) => !crowded || name !== "point").map((note) => ({ bgcolor: colour("--ground"), borderpad: 1, ...note }));
     for (const key of Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))) {
       themed[key] = { gridcolor: colour("--line"), linecolor: colour("--soft"), tickcolor: colour("--soft"), showline: true, ticks: "outside", automargin: true, ...layout[key] };
       // Names of all elements have no room on a telephone: let plotly thin them out.
@@ -77,7 +79,7 @@
       return sign * (numeric ? left.key - right.key : left.key.localeCompare(right.key));
     };
     const rows = [...table.tBodies[0].rows].map((row) => ({ row, key: key(row) })).sort(compare);
-    all("th", table.tHead).forEach((other) => other.setAttribute("aria-sort", "none"));
+    all("th[aria-sort]", table.tHead).forEach((other) => other.setAttribute("aria-sort", "none"));
     heading.setAttribute("aria-sort", direction);
     table.tBodies[0].append(...rows.map(({ row }) => row));
   }

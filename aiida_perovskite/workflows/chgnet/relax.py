@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from aiida.orm import SinglefileData
-
-from aiida_perovskite.calculations.functions import write_relax_input
 from aiida_perovskite.engines.chgnet import RELAX_SCRIPT
 from aiida_perovskite.workflows.interfaces import RelaxWorkChain
 
@@ -15,8 +12,3 @@ class ChgnetRelaxWorkChain(RelaxWorkChain):
     _protocol_file = "chgnet_relax"
     _script = RELAX_SCRIPT
     _parser = "perovskite.chgnet.relax"
-
-    def write_input(self) -> SinglefileData:
-        """Return the input file of the script."""
-        file: SinglefileData = write_relax_input(self.ctx.structure, self.ctx.parameters)
-        return file

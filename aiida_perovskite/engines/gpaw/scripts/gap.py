@@ -1,46 +1,41 @@
 """HSE06 + spin-orbit gap with GPAW: ``python gap.py input.json`` writes ``results.json`` and ``arrays.npz``.
 
 PBE -> halide of an undistorted double perovskite moved by the PBE force -> HSE06 eigenvalues, non-self-consistent ->
-spin-orbit coupling, non-self-consistent. Self-contained: needs GPAW, ASE and numpy, not the package that ships it.
+spin-orbit coupling, non-self-consistent. Needs GPAW, ASE, numpy and the two modules that travel beside it, not the
+package that ships them.
 ``results.json`` is written whatever happens; the exit status is 0 only if there is a result.
 """
 
-# ruff: noqa: E402 (the threads are set before numpy is imported)
 from __future__ import annotations
-
-import os
-
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")  # several jobs share the cores
 
 import contextlib
 import io
 import itertools
-import json
 import math
-import signal
 import sys
-import time
-import traceback
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gpaw_ground_state import (
+    GROUND_STATE_SETTINGS,
+    check_engine,
+    count_electrons,
+    count_occupied,
+    prepare_pbe,
+    read_setups,
+    self_consistent_energy,
+    set_moments,
+    setup_names,
+    versions,
+)
+from perovskite_job import ScriptError, Stopwatch, describe_atoms, progress, read_input, run_job
 
-START = time.perf_counter()
 SETTINGS = {
-    "cutoff_ev": float,
-    "cutoff_fluoride_ev": float,
+    **GROUND_STATE_SETTINGS,
     "kpoints": list,
-    "smearing_ev": float,
-    "empty_bands": int,
-    "converged_empty_bands": int,
     "hybrid_bands_below": int,
     "hybrid_bands_above": int,
     "spin_orbit_bands_above": int,
-    "convergence_eigenstates_ev2_per_electron": float,
-    "convergence_density": float,
-    "max_scf_steps": int,
     "max_halide_force_ev_per_angstrom": float,
     "max_halide_steps": int,
 }
@@ -48,94 +43,10 @@ GAPLESS_EV = 0.05  # PBE gaps up to this count as none: the hybrid step would st
 MOMENT_TOLERANCE = 0.1  # Bohr magnetons; a total moment further from an integer belongs to a metal
 # Points of the face-centred cubic zone in units of 2 pi / a, coordinates in falling order (U is another K).
 FCC_POINTS = {"G": (0, 0, 0), "X": (1, 0, 0), "L": (0.5, 0.5, 0.5), "W": (1, 0.5, 0), "K": (0.75, 0.75, 0)}
-REBUILD = (
-    "install libxc (Debian: libxc-dev, libopenblas-dev) and rebuild GPAW without pip's cache: "
-    "pip install --force-reinstall --no-deps --no-cache-dir gpaw"
-)
 
 
-class ScriptError(Exception):
-    """An error with one of the codes that the package knows."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def progress(text: str) -> None:
-    """Print one line with the elapsed seconds."""
-    print(f"[{time.perf_counter() - START:7.1f} s] {text}", flush=True)
-
-
-def write_atomically(path: str, write: Any) -> None:
-    """Let ``write`` fill a binary file so that a reader sees the whole file or none."""
-    temporary = Path(f"{path}.tmp")
-    with temporary.open("wb") as file:
-        write(file)
-    os.replace(temporary, path)
-
-
-class Stopwatch:
-    """CPU and wall time of each step, in s."""
-
-    def __init__(self) -> None:
-        self.cpu_s: dict[str, float] = {"start_up": time.process_time()}
-        self.wall_s: dict[str, float] = {"start_up": time.perf_counter() - START}
-
-    @contextlib.contextmanager
-    def step(self, name: str) -> Any:
-        """Add the time of the enclosed block to step ``name``."""
-        cpu, wall = time.process_time(), time.perf_counter()
-        yield
-        self.cpu_s[name] = self.cpu_s.get(name, 0.0) + time.process_time() - cpu
-        self.wall_s[name] = self.wall_s.get(name, 0.0) + time.perf_counter() - wall
-
-
-# ---------------------------------------------------------------------------------------------------------- input
-
-
-def read_input(path: str) -> tuple[Any, dict[str, Any]]:
-    """Return the atoms and the checked settings of ``input.json``."""
-    from ase import Atoms
-
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        structure, parameters = content["structure"], content["parameters"]
-        atoms = Atoms(
-            structure["symbols"],
-            positions=structure["positions"],
-            cell=structure["cell"],
-            magmoms=structure.get("initial_magnetic_moments"),
-            pbc=True,
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ScriptError("bad_input", f"{path} cannot be read as structure and parameters: {error!r}") from error
-    check_settings(parameters)
-    numbers = (atoms.positions, atoms.cell.array, atoms.get_initial_magnetic_moments())
-    if not (all(np.isfinite(part).all() for part in numbers) and atoms.get_volume() > 1.0):
-        raise ScriptError("bad_input", "positions, cell and moments must be finite and the cell span a volume")
-    if atoms.get_all_distances(mic=True)[~np.eye(len(atoms), dtype=bool)].min(initial=np.inf) < 0.5:
-        raise ScriptError("bad_input", "two atoms are closer than 0.5 Angstrom")
-    return atoms, parameters
-
-
-def check_settings(parameters: Any) -> None:
-    """Refuse missing, unknown and senseless settings, each by name."""
-    if not isinstance(parameters, dict) or set(parameters) != set(SETTINGS):
-        given = set(parameters) if isinstance(parameters, dict) else set()
-        raise ScriptError(
-            "bad_input", f"parameters: missing {sorted(set(SETTINGS) - given)}, unknown {sorted(given - set(SETTINGS))}"
-        )
-    for name, kind in SETTINGS.items():
-        value = parameters[name]
-        values = value if kind is list else [value]
-        accepted = (int, float) if kind is float else (int,)
-        if not isinstance(values, list) or any(
-            isinstance(v, bool) or not isinstance(v, accepted) or not v > 0 for v in values
-        ):
-            raise ScriptError("bad_input", f"parameter {name} must be positive ({kind.__name__}), not {value!r}")
-    if len(parameters["kpoints"]) != 3:
-        raise ScriptError("bad_input", f"parameter kpoints must be three numbers, not {parameters['kpoints']}")
+def check_bands(parameters: dict[str, Any]) -> None:
+    """Refuse numbers of bands of which one needs more than the other gives."""
     for more, fewer in (
         ("empty_bands", "converged_empty_bands"),
         ("empty_bands", "spin_orbit_bands_above"),
@@ -143,45 +54,6 @@ def check_settings(parameters: Any) -> None:
     ):
         if parameters[more] < parameters[fewer]:
             raise ScriptError("bad_input", f"parameter {more} must not be below {fewer}")
-
-
-def check_engine() -> None:
-    """Refuse an interpreter without GPAW, and a GPAW that was built without libxc: it has no HSE06."""
-    try:
-        from gpaw.xc import XC
-    except ImportError as error:
-        raise ScriptError(
-            "engine_missing",
-            f"{sys.executable} has no GPAW ({error}); install it there with: pip install gpaw gpaw-data",
-        ) from error
-    try:
-        XC("HYB_GGA_XC_HSE06")
-    except (NameError, AssertionError, AttributeError) as error:
-        raise ScriptError("engine_missing", f"this GPAW cannot evaluate HSE06 ({error}); {REBUILD}") from error
-
-
-def read_setups(symbols: list[str]) -> dict[str, Any]:
-    """Return symbol -> PAW setup data."""
-    from gpaw.setup_data import SetupData
-
-    setups = {}
-    for symbol in sorted(set(symbols)):
-        try:
-            setups[symbol] = SetupData(symbol, "PBE")
-        except (FileNotFoundError, RuntimeError) as error:
-            raise ScriptError("bad_input", f"GPAW has no PAW setup for {symbol} ({error})") from error
-    return setups
-
-
-def set_moments(atoms: Any, n_electrons: int) -> list[str]:
-    """Give an odd number of electrons a moment to start from; return what there is to say about it."""
-    if n_electrons % 2 == 0 or np.any(atoms.get_initial_magnetic_moments()):
-        return []
-    singles = [i for i, symbol in enumerate(atoms.symbols) if list(atoms.symbols).count(symbol) == 1] or [0]
-    moments = np.zeros(len(atoms))
-    moments[singles] = 1.0 / len(singles)
-    atoms.set_initial_magnetic_moments(moments)
-    return ["odd number of electrons but no initial moments: started from a total of 1 Bohr magneton"]
 
 
 # ------------------------------------------------------------------------------------------------------- geometry
@@ -241,45 +113,12 @@ def next_x(xs: list[float], forces: list[float], a: float) -> float:
 # ------------------------------------------------------------------------------------------------------------ PBE
 
 
-def prepare_pbe(atoms: Any, parameters: dict[str, Any], n_electrons: int) -> Any:
-    """Attach a GPAW calculator with the settings to the atoms and return it."""
-    from gpaw import GPAW, PW, FermiDirac
-
-    moment = abs(float(atoms.get_initial_magnetic_moments().sum()))
-    highest = math.ceil((n_electrons + moment) / 2)  # bands of the majority spin
-    calc = GPAW(
-        mode=PW(parameters["cutoff_fluoride_ev" if "F" in atoms.symbols else "cutoff_ev"]),
-        xc="PBE",
-        kpts={"size": tuple(parameters["kpoints"]), "gamma": True},
-        nbands=highest + parameters["empty_bands"],
-        occupations=FermiDirac(parameters["smearing_ev"]),
-        convergence={
-            "bands": highest + parameters["converged_empty_bands"],
-            "eigenstates": parameters["convergence_eigenstates_ev2_per_electron"],
-            "density": parameters["convergence_density"],
-        },
-        maxiter=parameters["max_scf_steps"],
-        txt="gpaw.txt",
-    )
-    atoms.calc = calc
-    return calc
-
-
 def converge_pbe(atoms: Any, parameters: dict[str, Any]) -> dict[str, Any]:
     """Find the PBE ground state, moving the halide where symmetry leaves it one coordinate; return the geometry."""
-    from gpaw import KohnShamConvergenceError
-
     octahedra = Octahedra.find(atoms)
     xs, forces = [octahedra.x if octahedra else math.nan], []
     while True:
-        try:
-            energy = float(atoms.get_potential_energy())
-        except KohnShamConvergenceError as error:
-            raise ScriptError(
-                "scf_not_converged",
-                f"PBE is not self-consistent after {parameters['max_scf_steps']} steps; raise max_scf_steps or "
-                "smearing_ev",
-            ) from error
+        energy = self_consistent_energy(atoms, parameters)
         if octahedra is None:
             progress(f"PBE: {energy:.4f} eV per cell; the halide is not moved: not an undistorted double perovskite")
             break
@@ -300,15 +139,6 @@ def converge_pbe(atoms: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         "halide_steps": len(forces),
         "energy_pbe_ev_per_cell": energy,
     }
-
-
-def count_occupied(calc: Any, n_electrons: int, n_spins: int) -> tuple[list[int], float]:
-    """Return the number of occupied bands of each spin of the insulator, and the total moment found."""
-    if n_spins == 1:
-        return [n_electrons // 2], 0.0
-    moment = float(calc.get_magnetic_moment())
-    up = round((n_electrons + moment) / 2)
-    return [up, n_electrons - up], moment
 
 
 # ---------------------------------------------------------------------------------------------------------- bands
@@ -425,25 +255,13 @@ def describe_magnetism(calc: Any, atoms: Any, moment: float, n_spins: int) -> tu
     return record, notes
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of all that had a part in the numbers."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    from gpaw import get_libraries
-
-    found = {"libxc": get_libraries()["libxc"], "python": sys.version.split()[0]}
-    for name in ("gpaw", "gpaw-data", "ase", "numpy", "scipy"):
-        with contextlib.suppress(PackageNotFoundError):  # gpaw-data may come from elsewhere
-            found[name.replace("-", "_")] = version(name)
-    return found
-
-
 def run(path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Compute what ``path`` describes; return the content of ``results.json`` and of ``arrays.npz``."""
-    atoms, parameters = read_input(path)
-    check_engine()
+    atoms, parameters = read_input(path, SETTINGS)
+    check_bands(parameters)
+    check_engine(hybrid=True)
     setups = read_setups(list(atoms.symbols))
-    n_electrons = sum(int(setups[symbol].Nv) for symbol in atoms.symbols)
+    n_electrons = count_electrons(atoms, setups)
     notes = set_moments(atoms, n_electrons)
     n_spins = 2 if np.any(atoms.get_initial_magnetic_moments()) else 1
     progress(f"structure: {atoms.get_chemical_formula()}, {n_electrons} valence electrons, {n_spins} spin channel(s)")
@@ -462,18 +280,12 @@ def run(path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "vbm_ev": {level: bands.vbm for level, bands in levels.items()},
         **magnetism,
         "settings": parameters,
-        "setups": {symbol: f"PBE {setup.fingerprint}" for symbol, setup in setups.items()},
+        "setups": setup_names(setups),
         "versions": versions(),
         "warnings": notes + more_notes + judge(properties, levels["pbe"].raw_gap, parameters),
-        "cpu_s": {**watch.cpu_s, "total": time.process_time()},
-        "wall_s": {**watch.wall_s, "total": time.perf_counter() - START},
+        **watch.totals(),
     }
-    structure = {
-        "symbols": atoms.get_chemical_symbols(),
-        "cell": atoms.cell.array.tolist(),
-        "positions": atoms.positions.tolist(),
-        "initial_magnetic_moments": magnetism.get("magnetic_moments_mu_b", [0.0] * len(atoms)),
-    }
+    structure = describe_atoms(atoms, magnetism.get("magnetic_moments_mu_b"))
     arrays = {"kpoints": calc.get_bz_k_points()}
     arrays["weights"] = np.full(len(arrays["kpoints"]), 1 / len(arrays["kpoints"]))
     for level, bands in levels.items():
@@ -497,32 +309,5 @@ def judge(properties: dict[str, Any], pbe_gap: float, parameters: dict[str, Any]
     return notes
 
 
-def main(arguments: list[str]) -> int:
-    """Run the job; return the exit status."""
-    # A scheduler that takes the job away sends SIGTERM: say so in results.json.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated by SIGTERM (walltime?)"))
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        if len(arguments) != 1:
-            raise ScriptError("bad_input", "usage: python gap.py input.json")
-        content, arrays = run(arguments[0])
-        json.dumps(content, allow_nan=False)  # a number that is not finite is a failure, not a result
-    except ScriptError as error:
-        content = {"status": "error", "error": {"code": error.code, "message": str(error)}}
-    except (Exception, SystemExit) as error:
-        traceback.print_exc()
-        content = {"status": "error", "error": {"code": "crashed", "message": f"{type(error).__name__}: {error}"}}
-    if content["error"]:
-        print(f"{content['error']['code']}: {content['error']['message']}", file=sys.stderr)
-    try:
-        if arrays:
-            write_atomically("arrays.npz", lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
-        write_atomically("results.json", lambda file: file.write(json.dumps(content, indent=1).encode()))
-    except OSError as error:
-        print(f"the results cannot be written: {error}", file=sys.stderr)
-        return 1
-    return 1 if content["error"] else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_job(run, sys.argv[1:]))

@@ -1,47 +1,21 @@
-"""Figures of the report as plotly JSON; fonts, grid and background come from the page, so that they follow its theme.
-
-Colours follow Okabe and Ito, told apart by the colour-blind (the blue lightened, to be read on dark ground as well);
-wherever colour carries meaning a symbol, a line style or a label carries it too.
-"""
+"""Figures of the model and of the space it ranked."""
 
 from __future__ import annotations
 
-import itertools
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiida_perovskite.report.compounds import POINTS, point_name, pretty, roles, sites
-from aiida_perovskite.report.contents import Candidate, Structure, Table
+from aiida_perovskite.report.compounds import pretty, sites
+from aiida_perovskite.report.contents import Table
+from aiida_perovskite.report.plot import BLUE, LEGEND, NEUTRAL, ORANGE, SERIES, SYMBOLS, Figure, energy_axis, figure_of
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#1F83C4", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
-NEUTRAL = "#808890"  # readable on light and dark ground
-SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
-SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")
-LEGEND = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}
 N_NAMED = 6  # compounds named in the parity plot
 HALIDE_ORDER = {"F": 0, "Cl": 1, "Br": 2, "I": 3}
-
-Figure = dict[str, Any]
-
-
-def _json(data: list[Any], **layout: Any) -> Figure:
-    import plotly.graph_objects as go
-
-    figure: go.Figure = go.Figure(data=data)
-    figure.update_layout(template="none", **layout)
-    content: Figure = json.loads(figure.to_json())
-    content["layout"].pop("template", None)
-    return content
-
-
-def _energy_axis(title: str, **extra: Any) -> dict[str, Any]:
-    return {"title": {"text": title}, "zeroline": False, **extra}
 
 
 def parity(table: Table) -> Figure:
@@ -68,10 +42,10 @@ def parity(table: Table) -> Figure:
     for index, (halide, part) in enumerate(frame.groupby("halide", sort=False)):
         data.append(_parity_series(part, str(halide), index))
     worst = frame.loc[frame["error"].abs().sort_values(ascending=False).index[:N_NAMED]]
-    return _json(
+    return figure_of(
         data,
-        xaxis=_energy_axis("target gap (eV)", range=reach, constrain="domain"),
-        yaxis=_energy_axis("predicted, held out (eV)", range=reach, scaleanchor="x", constrain="domain"),
+        xaxis=energy_axis("target gap (eV)", range=reach, constrain="domain"),
+        yaxis=energy_axis("predicted, held out (eV)", range=reach, scaleanchor="x", constrain="domain"),
         annotations=_names(worst, reach[1]),
         legend=LEGEND,
         hovermode="closest",
@@ -154,7 +128,7 @@ def learning_curve(table: Table) -> Figure:
             )
         )
     sizes = sorted({int(size) for size in table.frame["n_training"]})
-    return _json(
+    return figure_of(
         data,
         xaxis={
             "title": {"text": "training compounds"},
@@ -162,7 +136,7 @@ def learning_curve(table: Table) -> Figure:
             "tickvals": sizes,
             "ticktext": [str(n) for n in sizes],
         },
-        yaxis=_energy_axis("held-out MAE (eV)", rangemode="tozero"),
+        yaxis=energy_axis("held-out MAE (eV)", rangemode="tozero"),
         legend=LEGEND,
         showlegend=True,
     )
@@ -207,11 +181,11 @@ def history(table: Table) -> Figure:
             hovertemplate="epoch %{x}: %{y:.3f} eV<extra></extra>",
         ),
     ]
-    return _json(
+    return figure_of(
         data,
         xaxis={"title": {"text": "epoch"}},
         yaxis={"title": {"text": "training loss (scaled)"}, "rangemode": "tozero"},
-        yaxis2=_energy_axis(
+        yaxis2=energy_axis(
             "held-out MAE (eV)", overlaying="y", side="right", rangemode="tozero", showgrid=False, tickformat=".1f"
         ),
         legend=LEGEND,
@@ -261,13 +235,13 @@ def histogram(table: Table, window: tuple[float, float] | None) -> Figure:
                 "text": f" window {window[0]:g}–{window[1]:g} eV",
             }
         ]
-    return _json(
+    return figure_of(
         [bars],
         bargap=0,
         showlegend=False,
         shapes=shapes,
         annotations=notes,
-        xaxis=_energy_axis("predicted gap (eV)"),
+        xaxis=energy_axis("predicted gap (eV)"),
         yaxis={"title": {"text": "compositions"}},
     )
 
@@ -318,175 +292,8 @@ def element_pairs(table: Table) -> tuple[list[str], Figure]:
             )
         )
     axis = {"type": "category", "showgrid": False, "dtick": 1, "tickfont": {"size": 9}}
-    return names, _json(
+    return names, figure_of(
         data,
         xaxis={**axis, "tickangle": -90, "constrain": "domain"},
         yaxis={**axis, "autorange": "reversed", "scaleanchor": "x", "constrain": "domain"},
     )
-
-
-def levels(candidate: Candidate, below: float = 3.0, above: float = 6.0) -> Figure:
-    """Eigenvalues of each method at the k-points that were computed, as levels: nothing is drawn between the points.
-
-    Energies are relative to the highest occupied level of the same method, as the nodes hold them.
-    """
-    import plotly.graph_objects as go
-
-    data: list[Any] = []
-    layout: dict[str, Any] = {}
-    gap = candidate.gap.content if candidate.gap else {}
-    for column, level in enumerate(candidate.levels):
-        suffix = "" if column == 0 else str(column + 1)
-        by_point: dict[str, set[float]] = {}
-        for index, kpoint in enumerate(level.kpoints.values):
-            energies = np.unique(level.energies.values[:, index, :].round(3))
-            shown = energies[(energies > -below) & (energies < above)]
-            by_point.setdefault(point_name(kpoint), set()).update(shown.tolist())
-        names = [name for name in POINTS if name in by_point] + sorted(set(by_point) - set(POINTS))
-        for occupied, colour, name in ((True, BLUE, "occupied"), (False, VERMILION, "empty")):
-            x, y, text = _segments(by_point, names, occupied)
-            data.append(
-                go.Scatter(
-                    x=x,
-                    y=y,
-                    text=text,
-                    mode="lines",
-                    line={"color": colour, "width": 2 if occupied else 1.6, "dash": "solid" if occupied else "4px,1px"},
-                    name=name,
-                    legendgroup=name,
-                    showlegend=column == 0,
-                    xaxis=f"x{suffix}",
-                    yaxis="y",
-                    hovertemplate="%{text}: %{y:.2f} eV<extra></extra>",
-                )
-            )
-        width = 1 / len(candidate.levels)
-        key = level.method.lower().replace("+", "_")
-        value = gap.get(f"gap_{key}_ev")
-        layout[f"xaxis{suffix}"] = {
-            "domain": [column * width + 0.01, (column + 1) * width - 0.01],
-            "anchor": "y",
-            "showgrid": False,
-            "zeroline": False,
-            "tickvals": list(range(len(names))),
-            "ticktext": names,
-            "range": [-0.6, len(names) - 0.4],
-            "title": {"text": level.method + (f"<br>gap {value:.2f} eV" if value is not None else "")},
-        }
-    layout["yaxis"] = _energy_axis("energy above the VBM (eV)", range=[-below, above])
-    return _json(data, legend=LEGEND, **layout)
-
-
-def _segments(
-    by_point: dict[str, set[float]], names: list[str], occupied: bool
-) -> tuple[list[float | None], list[float | None], list[str | None]]:
-    x: list[float | None] = []
-    y: list[float | None] = []
-    text: list[str | None] = []
-    for place, name in enumerate(names):
-        for energy in sorted(by_point[name]):
-            # The highest occupied level is at 0 by construction; rounding leaves it there.
-            if (energy <= 1e-3) == occupied:
-                x += [place - 0.36, place + 0.36, None]
-                y += [energy, energy, None]
-                text += [name, name, None]
-    return x, y, text
-
-
-def structure(crystal: Structure) -> Figure:
-    """Draw the conventional cell with the octahedra around A and B, to be turned by hand.
-
-    The cell starts a quarter of its diagonal before A, so that the eight octahedra of one cell are whole. Of C only
-    the atoms in the centre and on the faces are drawn: those on the edges would hide the octahedra.
-    """
-    from ase.data import atomic_numbers, covalent_radii
-    from ase.data.colors import jmol_colors
-
-    atoms = _conventional(crystal)
-    a, b, c, d = roles(crystal)
-    data: list[Any] = []
-    for symbol, colour in ((a, BLUE), (b, ORANGE)):
-        data.append(_octahedra(atoms[symbol], atoms[d], symbol, d, colour))
-    anions = _near(atoms[d], np.vstack([atoms[a], atoms[b]]))
-    for symbol, points in ((a, atoms[a]), (b, atoms[b]), (c, atoms[c]), (d, anions)):
-        number = atomic_numbers[symbol]
-        red, green, blue = (int(255 * part) for part in jmol_colors[number])
-        data.append(
-            {
-                "type": "scatter3d",
-                "mode": "markers",
-                "name": symbol,
-                "hovertemplate": f"{symbol}<extra></extra>",
-                "x": points[:, 0].round(3).tolist(),
-                "y": points[:, 1].round(3).tolist(),
-                "z": points[:, 2].round(3).tolist(),
-                "marker": {
-                    "size": round(4 * float(covalent_radii[number]) + 2, 1),
-                    "color": f"rgb({red},{green},{blue})",
-                    "line": {"color": "rgba(60,60,60,0.8)", "width": 1},
-                },
-            }
-        )
-    hidden = {"visible": False}
-    camera = {"eye": {"x": 1.5, "y": 0.75, "z": 0.5}}
-    scene = {"xaxis": hidden, "yaxis": hidden, "zaxis": hidden, "aspectmode": "data", "camera": camera}
-    return _json(
-        data, scene=scene, legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"}
-    )
-
-
-def _conventional(crystal: Structure) -> dict[str, np.ndarray]:
-    """Return the atoms of one cubic cell around A and B by element, and the anions of a wider surrounding."""
-    primitive = crystal.cell.values
-    cubic = np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]]) @ primitive
-    a, _, c, d = roles(crystal)
-    origin = crystal.positions.values[crystal.symbols.index(a)]
-    shifts = np.array(list(itertools.product(range(-3, 4), repeat=3))) @ primitive
-    found: dict[str, list[np.ndarray]] = {}
-    for symbol, position in zip(crystal.symbols, crystal.positions.values, strict=True):
-        images = position - origin + shifts
-        fractions = images @ np.linalg.inv(cubic)
-        margin = 0.3 if symbol == d else 0.02
-        inside = np.all((fractions > -0.25 - margin) & (fractions < 0.75 + margin), axis=1)
-        if symbol == c:
-            inside &= (np.abs(fractions - 0.25) > 0.48).sum(axis=1) <= 1
-        found.setdefault(symbol, []).append(images[inside])
-    return {symbol: np.vstack(parts) for symbol, parts in found.items()}
-
-
-def _near(anions: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return the six anions nearest to each centre, each once."""
-    distances = np.linalg.norm(anions[None] - centres[:, None], axis=-1)
-    chosen: np.ndarray = anions[np.unique(np.argsort(distances, axis=1)[:, :6])]
-    return chosen
-
-
-def _octahedra(centres: np.ndarray, anions: np.ndarray, cation: str, anion: str, colour: str) -> Figure:
-    points: list[np.ndarray] = []
-    faces: list[tuple[int, int, int]] = []
-    for centre in centres:
-        corners = anions[np.argsort(np.linalg.norm(anions - centre, axis=1))[:6]] - centre
-        opposite = np.argmin(corners @ corners.T, axis=1)
-        pairs = sorted({tuple(sorted((i, int(j)))) for i, j in enumerate(opposite)})
-        if len(pairs) != 3:  # too distorted to be drawn as an octahedron
-            continue
-        start = len(points)
-        faces += [tuple(start + i for i in face) for face in itertools.product(*pairs)]  # type: ignore[misc]
-        points += list(corners + centre)
-    grid = np.array(points).reshape(-1, 3).round(3)
-    i, j, k = np.array(faces, dtype=int).reshape(-1, 3).T
-    return {
-        "type": "mesh3d",
-        "x": grid[:, 0].tolist(),
-        "y": grid[:, 1].tolist(),
-        "z": grid[:, 2].tolist(),
-        "i": i.tolist(),
-        "j": j.tolist(),
-        "k": k.tolist(),
-        "color": colour,
-        "opacity": 0.55,
-        "flatshading": True,
-        "hoverinfo": "skip",
-        "name": f"{cation}{anion}6 octahedra",
-        "showlegend": True,
-    }

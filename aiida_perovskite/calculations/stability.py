@@ -1,0 +1,214 @@
+"""Calcfunctions of the decomposition enthalpy: which phases compete, which of them matter, what they say."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from aiida.engine import calcfunction
+from aiida.orm import Dict, SinglefileData, Str, StructureData
+
+from aiida_perovskite.calculations.functions import json_file
+from aiida_perovskite.data.table import CompositionTableData
+
+if TYPE_CHECKING:
+    from aiida_perovskite.photovoltaics import DecompositionEnthalpy
+
+FORMATION_ENERGY = "formation_energy_ev_per_atom"  # column of a table of known phases
+
+
+@calcfunction  # type: ignore[untyped-decorator]
+def propose_phases(
+    formula: Str, settings: Dict, known: CompositionTableData | None = None, structures: Dict | None = None
+) -> Dict:
+    """List the phases that compete with a compound.
+
+    Parameters
+    ----------
+    settings
+        ``max_structures`` per phase and ``max_above_hull_mev_per_atom`` of known phases.
+    known
+        Table of the phases that exist (``formula``, ``formation_energy_ev_per_atom``). Without it every neutral
+        formula with a structure type competes, whether or not such a compound was ever seen.
+    structures
+        Formula -> number of structures that the user gives.
+
+    Returns
+    -------
+    Dict
+        ``phases`` (formula, source), ``missing`` (formula, why) and ``notes``.
+    """
+    from aiida_perovskite.chemistry import Composition
+    from aiida_perovskite.chemistry.phases import competing_compositions, phase_structures, reduced_formula
+
+    compound = Composition.parse(formula.value)
+    own = {reduced_formula(name) for name in (structures.get_dict() if structures else {})}
+    notes = []
+    if known is None:
+        found = competing_compositions(compound)
+        notes.append("which phases exist was not looked up: every neutral formula with a structure type competes")
+    else:
+        frame = known.to_frame()
+        table = dict(zip(frame["formula"], frame[FORMATION_ENERGY], strict=True))
+        found = competing_compositions(compound, _near_hull(compound, table, settings["max_above_hull_mev_per_atom"]))
+    phases = [{"formula": phase.formula, "source": phase.source} for phase in found]
+    phases += [{"formula": name, "source": "user"} for name in sorted(own - {phase.formula for phase in found})]
+    missing = []
+    for phase in list(phases):
+        if phase["formula"] not in own and not phase_structures(phase["formula"], 1):
+            missing.append({"formula": phase["formula"], "why": "no structure type has this formula; give a structure"})
+            phases.remove(phase)
+    return Dict({"phases": phases, "missing": missing, "notes": notes})
+
+
+def _near_hull(compound: Any, table: dict[str, float], most_mev: float) -> list[str]:
+    """Return the known phases within the compound's elements that are near the convex hull of the table."""
+    from aiida_perovskite.chemistry.phases import atom_counts, reduced_formula
+    from aiida_perovskite.photovoltaics import decomposition_enthalpy
+
+    own = reduced_formula(compound.formula)
+    inside = {
+        name: float(energy)
+        for name, energy in table.items()
+        if set(atom_counts(name)) <= set(compound.elements) and name != own
+    }
+    chosen = []
+    for name in inside:
+        above = decomposition_enthalpy(name, inside, expected=()).mev_per_atom
+        if above is None or above >= -most_mev:
+            chosen.append(name)
+    return chosen
+
+
+@calcfunction  # type: ignore[untyped-decorator]
+def write_phases_input(formula: Str, parameters: Dict, settings: Dict, **structures: StructureData) -> SinglefileData:
+    """Write the structures of one phase for the relaxation script: structure types, and those that the user gives."""
+    from aiida_perovskite.chemistry.phases import phase_structures
+    from aiida_perovskite.engines.chgnet import phases_input
+
+    entries = [(f"user {label}", node.get_ase()) for label, node in sorted(structures.items())]
+    entries += phase_structures(formula.value, settings["max_structures"])
+    return json_file(phases_input(entries, parameters.get_dict()))
+
+
+@calcfunction  # type: ignore[untyped-decorator]
+def choose_phases(proposal: Dict, settings: Dict, **relaxed: Dict) -> Dict:
+    """Choose the phases whose energies the engine computes: the binaries, and what the force field puts near the hull.
+
+    ``relaxed`` maps ``phase_<formula>`` to the results of the relaxations. Output: ``chosen`` (formulas), ``skipped``
+    (formula, meV per atom above the hull of the others).
+    """
+    from aiida_perovskite.photovoltaics import decomposition_enthalpy
+
+    energies = {label.removeprefix("phase_"): node["energy_ev_per_atom"] for label, node in relaxed.items()}
+    chosen, skipped = [], []
+    for phase in proposal["phases"]:
+        name = phase["formula"]
+        if name not in energies:
+            continue
+        decomposition = decomposition_enthalpy(name, energies, expected=()).mev_per_atom
+        if (
+            phase["source"] == "binary"
+            or decomposition is None
+            or decomposition >= -settings["max_above_hull_force_field_mev_per_atom"]
+        ):
+            chosen.append(name)
+        else:
+            skipped.append({"formula": name, "above_hull_mev_per_atom": -decomposition})
+    return Dict({"chosen": chosen, "skipped": skipped})
+
+
+@calcfunction  # type: ignore[untyped-decorator]
+def assess_stability(
+    formula: Str,
+    energy: Dict,
+    proposal: Dict,
+    choice: Dict,
+    failures: Dict,
+    known: CompositionTableData | None = None,
+    **phases: Dict,
+) -> Dict:
+    """Compute the decomposition enthalpy by the binary reaction and against all phases offered.
+
+    Parameters
+    ----------
+    energy
+        Of the compound, as the engine's parser hands it out.
+    failures
+        Formula -> why a phase has no energy.
+    known
+        Table of the phases that exist, to compare the sign with; never subtracted from our energies.
+    phases
+        ``energy_<formula>`` and ``relaxed_<formula>`` Dicts.
+    """
+    from aiida_perovskite.photovoltaics import PhaseEnergy, decomposition_enthalpy
+
+    def carry(name: str, node: Dict) -> PhaseEnergy:
+        return PhaseEnergy(name, *(node[key] for key in ("energy_ev_per_atom", "engine", "protocol", "functional")))
+
+    sources = {phase["formula"]: phase["source"] for phase in proposal["phases"]}
+    energies = {formula.value: carry(formula.value, energy)}
+    rows = []
+    for name, source in sources.items():
+        if f"energy_{name}" not in phases:
+            continue
+        energies[name] = carry(name, phases[f"energy_{name}"])
+        geometry = phases[f"relaxed_{name}"].get_dict()
+        rows.append(
+            {
+                "formula": name,
+                "source": source,
+                "prototype": geometry["name"],
+                "space_group": geometry["space_group"],
+                "energy_ev_per_atom": energies[name].energy_ev_per_atom,
+            }
+        )
+    missing = [
+        *proposal["missing"],
+        *({"formula": name, "why": why} for name, why in sorted(failures.get_dict().items())),
+    ]
+    expected = [*sources, *(entry["formula"] for entry in proposal["missing"])]
+    skipped = [entry["formula"] for entry in choice["skipped"]]
+    binary = decomposition_enthalpy(formula.value, energies, "binary")
+    hull = decomposition_enthalpy(formula.value, energies, expected=[name for name in expected if name not in skipped])
+    record = {
+        "binary": _record(binary),
+        "hull": _record(hull),
+        "phases": rows,
+        "missing": missing,
+        "skipped": choice["skipped"],
+        "engine": energy["engine"],
+        "functional": energy["functional"],
+        "protocol": energy["protocol"],
+        "energy_ev_per_atom": energy["energy_ev_per_atom"],
+        "notes": proposal["notes"],
+    }
+    if known is not None:
+        record["reference"] = _reference(formula.value, known)
+    return Dict(json.loads(json.dumps(record)))
+
+
+def _record(result: DecompositionEnthalpy) -> dict[str, Any]:
+    return {
+        "mev_per_atom": result.mev_per_atom,
+        "reaction": result.reaction,
+        "products": dict(result.products),
+        "verdict": result.verdict,
+        "limit": result.limit or None,
+    }
+
+
+def _reference(formula: str, known: CompositionTableData) -> dict[str, Any]:
+    """Return the same quantities from the formation energies of the table, where it holds the compound."""
+    from aiida_perovskite.chemistry.phases import reduced_formula
+    from aiida_perovskite.photovoltaics import decomposition_enthalpy
+
+    frame = known.to_frame()
+    table = {str(name): float(value) for name, value in zip(frame["formula"], frame[FORMATION_ENERGY], strict=True)}
+    if reduced_formula(formula) not in table:
+        return {"table": known.label, "limit": f"{reduced_formula(formula)} is not in the table"}
+    return {
+        "table": known.label,
+        "binary_mev_per_atom": decomposition_enthalpy(formula, table, "binary").mev_per_atom,
+        "hull_mev_per_atom": decomposition_enthalpy(formula, table).mev_per_atom,
+    }

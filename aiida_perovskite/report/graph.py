@@ -1,0 +1,119 @@
+"""Read single nodes of the provenance graph into the parts of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from aiida import orm
+from aiida.common import LinkType, NotExistent
+
+from aiida_perovskite.report.contents import Number, Record, Source, Step, Table
+
+Part = TypeVar("Part")
+
+INPUT, OUTPUT = (LinkType.INPUT_WORK, LinkType.INPUT_CALC), (LinkType.RETURN, LinkType.CREATE)
+CALL = (LinkType.CALL_WORK, LinkType.CALL_CALC)
+
+
+def maybe(read: Callable[[Any, str], Part], nodes: Mapping[str, Any], label: str) -> Part | None:
+    """Read the node of that label where there is one."""
+    return read(nodes[label], label) if label in nodes else None
+
+
+def linked(node: orm.ProcessNode, types: tuple[LinkType, ...]) -> dict[str, Any]:
+    """Return label -> data node of the inputs or the outputs of a process, in the order of their labels."""
+    links = node.base.links
+    triples = links.get_incoming(link_type=types) if types is INPUT else links.get_outgoing(link_type=types)
+    return {link.link_label: link.node for link in sorted(triples.all(), key=lambda link: str(link.link_label))}
+
+
+def called(node: orm.ProcessNode, prefix: str = "") -> list[tuple[str, orm.ProcessNode]]:
+    """Return link label and process of what a process called, oldest first; many share the default label ``CALL``."""
+    links: list[Any] = sorted(node.base.links.get_outgoing(link_type=CALL).all(), key=lambda link: link.node.pk or 0)
+    return [(link.link_label, link.node) for link in links if link.link_label.startswith(prefix)]
+
+
+def source(node: orm.Node, link_label: str) -> Source:
+    """Describe a node as the source of something."""
+    return Source(node.uuid, node.pk or 0, type(node).__name__, link_label)
+
+
+def numbers(content: Any, origin: Source, path: str = "") -> dict[str, Number]:
+    """Return every number within nested dicts and lists by its dotted path."""
+    if isinstance(content, bool) or content is None:
+        return {}
+    if isinstance(content, int | float):
+        return {path: Number(content if np.isfinite(content) else None, origin, path)}
+    items: Any = ()
+    if isinstance(content, Mapping):
+        items = content.items()
+    elif isinstance(content, list | tuple):
+        items = enumerate(content)
+    return {
+        name: number
+        for key, value in items
+        for name, number in numbers(value, origin, f"{path}.{key}".lstrip(".")).items()
+    }
+
+
+def attributes(node: orm.Data, link_label: str) -> Record:
+    """Read the attributes of a node."""
+    content, origin = attributes_of(node), source(node, link_label)
+    return Record(origin, content, numbers(content, origin))
+
+
+def record(node: orm.Dict, link_label: str) -> Record:
+    """Read a Dict node."""
+    origin = source(node, link_label)
+    content = node.get_dict()
+    return Record(origin, content, numbers(content, origin))
+
+
+def table(node: Any, link_label: str) -> Table:
+    """Read a table node."""
+    return Table(node.to_frame(), source(node, link_label))
+
+
+def step(node: orm.ProcessNode, link_label: str) -> Step:
+    """Describe a process."""
+    state = node.process_state.value if node.process_state else "created"
+    code = linked(node, INPUT).get("code")
+    computer = node.computer or (code.computer if isinstance(code, orm.AbstractCode) else None)
+    message = node.exit_message or (node.exception or "").strip().splitlines()[-1:] or ""
+    return Step(
+        source=source(node, link_label),
+        name=node.process_label or type(node).__name__,
+        state="failed" if node.is_failed else state,
+        exit_status=node.exit_status,
+        message=message if isinstance(message, str) else message[0],
+        started=node.ctime,
+        changed=node.mtime,
+        code=code.label if isinstance(code, orm.AbstractCode) else None,
+        computer=computer.label if computer else None,
+        cached_from=node.base.caching.get_cache_source(),
+        versions={key: str(value) for key, value in (node.base.attributes.get("version", None) or {}).items()},
+    )
+
+
+def steps_below(process: orm.ProcessNode, prefix: str = "") -> Iterator[Step]:
+    """Yield everything that a process called, at any depth, as it was called."""
+    for label, child in called(process):
+        name = child.process_label if label == "CALL" else label
+        path = f"{prefix} / {name}".lstrip(" /")
+        yield step(child, path)
+        yield from steps_below(child, path)
+
+
+def attributes_of(node: orm.Node | None) -> dict[str, Any]:
+    """Return the attributes of a node; nothing where there is no node."""
+    return dict(node.base.attributes.all) if node is not None else {}
+
+
+def text_of(node: orm.Data | None) -> str:
+    """Return the value of a node as text; nothing where there is none."""
+    try:
+        return str(node.value) if node is not None else ""
+    except (AttributeError, NotExistent):
+        return ""

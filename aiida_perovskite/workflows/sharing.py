@@ -1,0 +1,72 @@
+"""Submitting a process once: within a WorkChain whose step is repeated, and among WorkChains that want the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aiida.engine import WorkChain
+from aiida.orm import AbstractCode, Node, ProcessNode, QueryBuilder
+
+SHARED_KEY = "perovskite_shared_key"  # extra of a process by which another WorkChain that wants the same finds it
+ALIVE = ("created", "running", "waiting")
+
+
+class OnceMixin(WorkChain):
+    """WorkChains whose steps may run twice: a worker that dies between two checkpoints repeats the last step."""
+
+    def submit_once(self, label: str, workflow: type[WorkChain], **inputs: Any) -> ProcessNode:
+        """Submit a process under a link label, or return the one that was submitted under it before."""
+        found = self.submitted(label)
+        if found is not None:
+            return found
+        return self.submit(workflow, **inputs, metadata={"call_link_label": label})
+
+    def submitted(self, label: str) -> ProcessNode | None:
+        """Return the process that was submitted under a link label."""
+        links = self.node.base.links.get_outgoing(node_class=ProcessNode, link_label_filter=label)
+        return next((link.node for link in links), None)  # type: ignore[return-value]
+
+    def submit_shared(self, label: str, workflow: type[WorkChain], **inputs: Any) -> ProcessNode:
+        """Return a process with these inputs, whoever called it: one that succeeded, one that runs, or a new one.
+
+        Two workers that ask within the same instant may each submit one: then the work is done twice, which costs time
+        but nothing else.
+        """
+        key = shared_key(workflow, inputs)
+        found = find_shared(key) or self.submitted(label)
+        if found is not None:
+            return found
+        node: ProcessNode = self.submit(workflow, **inputs, metadata={"call_link_label": label})
+        node.base.extras.set(SHARED_KEY, key)
+        return node
+
+
+def shared_key(workflow: type[WorkChain], inputs: Mapping[str, Any]) -> str:
+    """Return a digest of a WorkChain and the content of its inputs; where and with which job options does not count."""
+    parts = [workflow.__name__]
+    for path, value in sorted(_leaves(inputs)):
+        if isinstance(value, AbstractCode):
+            parts.append(f"{path}={value.uuid}")
+        elif isinstance(value, Node):
+            parts.append(f"{path}={value.store().base.caching.compute_hash()}")  # only stored nodes have one
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def find_shared(key: str) -> ProcessNode | None:
+    """Return the process of this key that succeeded, else one that is alive."""
+    query = QueryBuilder().append(ProcessNode, filters={f"extras.{SHARED_KEY}": key}, tag="process")
+    query.order_by({"process": "id"})
+    nodes: list[ProcessNode] = query.all(flat=True)
+    finished = [node for node in nodes if node.is_finished_ok]
+    alive = [node for node in nodes if node.process_state is not None and node.process_state.value in ALIVE]
+    return next(iter(finished + alive), None)
+
+
+def _leaves(inputs: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in inputs.items():
+        if isinstance(value, Mapping) and not isinstance(value, Node):
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value

@@ -1,0 +1,152 @@
+"""Decomposition enthalpy of a compound: which phases compete, their structures and energies, the difference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.engine import ExitCode, ToContext, while_
+from aiida.orm import Dict, List, Str, StructureData
+
+from aiida_perovskite.calculations.stability import assess_stability, choose_phases, propose_phases
+from aiida_perovskite.data.table import CompositionTableData
+from aiida_perovskite.workflows.interfaces import how_it_ended
+from aiida_perovskite.workflows.ports import define_step, step_inputs
+from aiida_perovskite.workflows.sharing import OnceMixin
+
+COMPOUND = "compound"
+
+
+class StabilityWorkChain(OnceMixin):
+    """Compute the decomposition enthalpy by the binary reaction and against every phase that competes.
+
+    Phases are relaxed and computed one after the other; one that another compound has had computed with the same
+    settings is taken from there. A phase that fails is listed as missing, with the reason.
+    """
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Define ports, outline and exit codes."""
+        super().define(spec)
+        spec.input("formula", valid_type=Str, help="The compound, as `Composition.formula` spells it.")
+        spec.input("structure", valid_type=StructureData, help="Its structure.")
+        spec.input("magnetic_moments", valid_type=List, required=False, help="Initial moments of its atoms.")
+        spec.input("settings", valid_type=Dict, help="Which phases compete (protocol `stability`).")
+        spec.input("known", valid_type=CompositionTableData, required=False, help="Table of phases that exist.")
+        spec.input_namespace(
+            "structures", valid_type=StructureData, required=False, help="The user's own structures of phases."
+        )
+        define_step(spec, "phases", required=True)
+        define_step(spec, "energy", required=True)
+        spec.outline(
+            cls.propose,
+            # aiida types the steps of an outline as functions of any WorkChain
+            while_(cls.has_phase)(cls.relax_phase, cls.keep_phase),  # type: ignore[arg-type]
+            cls.choose,
+            while_(cls.has_energy)(cls.compute_energy, cls.keep_energy),  # type: ignore[arg-type]
+            cls.assess,
+        )
+        spec.output("stability", valid_type=Dict, help="Enthalpies, reactions, phases, and those that were missing.")
+        spec.exit_code(400, "ERROR_NO_ENERGY", message="the compound has no energy: {message}")
+        spec.exit_code(401, "ERROR_NO_ENTHALPY", message="no decomposition enthalpy: {message}")
+
+    def propose(self) -> None:
+        """List the phases that compete."""
+        own = self._own_structures()
+        given: dict[str, Any] = {"structures": Dict({name: len(nodes) for name, nodes in own.items()})} if own else {}
+        if "known" in self.inputs:
+            given["known"] = self.inputs.known
+        self.ctx.proposal = propose_phases(self.inputs.formula, self.inputs.settings, **given)
+        self.ctx.phases = [phase["formula"] for phase in self.ctx.proposal["phases"]]
+        self.ctx.failures = {}
+        self.ctx.position = 0
+        self.report(f"competing phases: {', '.join(self.ctx.phases)}")
+
+    def has_phase(self) -> bool:
+        """Tell whether a phase is left to be relaxed."""
+        return self.ctx.position < len(self.ctx.phases)
+
+    def relax_phase(self) -> Any:
+        """Relax the structures of the next phase."""
+        name = self.ctx.phases[self.ctx.position]
+        workflow, inputs = step_inputs("phases", self.inputs.phases)
+        settings = Dict({"max_structures": self.inputs.settings["max_structures"]})
+        own = self._own_structures().get(name)
+        if own:
+            inputs["structures"] = own
+        return ToContext(
+            running=self.submit_shared(f"phase_{name}", workflow, formula=Str(name), settings=settings, **inputs)
+        )
+
+    def keep_phase(self) -> None:
+        """Keep the lowest structure of a phase, or why there is none."""
+        self._keep("phase", self.ctx.phases[self.ctx.position], "no structure")
+
+    def choose(self) -> None:
+        """Choose the phases that the engine computes."""
+        relaxed = {
+            f"phase_{name}": self.ctx[f"phase_{name}"].outputs.results
+            for name in self.ctx.phases
+            if f"phase_{name}" in self.ctx
+        }
+        self.ctx.choice = choose_phases(self.ctx.proposal, self.inputs.settings, **relaxed)
+        self.ctx.wanted = [COMPOUND, *self.ctx.choice["chosen"]]
+        self.ctx.position = 0
+
+    def has_energy(self) -> bool:
+        """Tell whether an energy is left to be computed."""
+        return self.ctx.position < len(self.ctx.wanted)
+
+    def compute_energy(self) -> Any:
+        """Compute the next energy."""
+        name = self.ctx.wanted[self.ctx.position]
+        workflow, inputs = step_inputs("energy", self.inputs.energy)
+        if name == COMPOUND:
+            if "magnetic_moments" in self.inputs:
+                inputs["magnetic_moments"] = self.inputs.magnetic_moments
+            structure = self.inputs.structure
+        else:
+            structure = self.ctx[f"phase_{name}"].outputs.structure
+        return ToContext(running=self.submit_shared(f"energy_{name}", workflow, structure=structure, **inputs))
+
+    def keep_energy(self) -> None:
+        """Keep an energy, or why there is none."""
+        self._keep("energy", self.ctx.wanted[self.ctx.position], "no energy")
+
+    def assess(self) -> ExitCode | None:
+        """Compute the enthalpies."""
+        if f"energy_{COMPOUND}" not in self.ctx:
+            return self.exit_codes.ERROR_NO_ENERGY.format(message=self.ctx.failures[COMPOUND])
+        known = {"known": self.inputs.known} if "known" in self.inputs else {}
+        computed = [name for name in self.ctx.choice["chosen"] if f"energy_{name}" in self.ctx]
+        phases = {f"energy_{name}": self.ctx[f"energy_{name}"].outputs.results for name in computed}
+        phases |= {f"relaxed_{name}": self.ctx[f"phase_{name}"].outputs.results for name in computed}
+        result, node = assess_stability.run_get_node(
+            self.inputs.formula,
+            self.ctx[f"energy_{COMPOUND}"].outputs.results,
+            self.ctx.proposal,
+            self.ctx.choice,
+            Dict(self.ctx.failures),
+            **known,
+            **phases,
+        )
+        if not node.is_finished_ok:
+            return self.exit_codes.ERROR_NO_ENTHALPY.format(message=how_it_ended(node))
+        self.out("stability", result)
+        return None
+
+    def _keep(self, kind: str, name: str, what: str) -> None:
+        node = self.ctx.running
+        if node.is_finished_ok:
+            self.ctx[f"{kind}_{name}"] = node
+        else:
+            self.ctx.failures[name] = f"{what}: {how_it_ended(node)}"
+        self.ctx.position += 1
+
+    def _own_structures(self) -> dict[str, dict[str, StructureData]]:
+        """Return formula -> label -> the user's structures of that formula."""
+        from aiida_perovskite.chemistry.phases import reduced_formula
+
+        own: dict[str, dict[str, StructureData]] = {}
+        for label, node in (self.inputs.get("structures") or {}).items():
+            own.setdefault(reduced_formula(node.get_formula(mode="hill_compact")), {})[label] = node
+        return own
