@@ -11,7 +11,7 @@ if ! verdi -v critical daemon status >/dev/null 2>&1; then
     trap 'verdi daemon stop' EXIT
 fi
 
-aiida-perovskite screen --campaign demo
+aiida-perovskite screen --campaign demo --complete
 mkdir -p campaign-reports
 aiida-perovskite campaign report demo --output campaign-reports/demo.html
 
