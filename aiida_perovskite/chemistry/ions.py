@@ -117,7 +117,7 @@ def likely_charges(composition: Composition) -> Charges:
 
 
 def _commonest(symbol: str, anion: str, sign: int) -> int:
-    shares = {charge: share for charge, share in _tabulated_states(symbol, anion).items() if charge * sign > 0}
+    shares = {charge: share for charge, share in tabulated_states(symbol, anion).items() if charge * sign > 0}
     return max(shares, key=shares.__getitem__, default=0)
 
 
@@ -131,11 +131,11 @@ def _states(symbol: str, anion: str, override: Mapping[str, Sequence[int]]) -> d
     """Map the states of an element to weights by which assignments are ordered."""
     if symbol in override:
         return {charge: 1.0 / rank for rank, charge in enumerate(dict.fromkeys(override[symbol]), start=1)}
-    return _tabulated_states(symbol, anion)
+    return tabulated_states(symbol, anion)
 
 
 @cache
-def _tabulated_states(symbol: str, anion: str) -> dict[int, float]:
+def tabulated_states(symbol: str, anion: str) -> dict[int, float]:
     """Map the relevant states of an element beside an anion to their shares of its reports in the ICSD."""
     in_icsd = _icsd_shares().get(symbol, {})
     beside_anion = _shares_beside_anions().get((symbol, anion), {})

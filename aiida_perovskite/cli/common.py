@@ -66,6 +66,8 @@ def read_dataset(name: str, file: Path | None, target: str | None) -> tuple[Comp
     if name in list_datasets():
         dataset = load_dataset(name, file=file)
         card = dataset.card
+        if "a" not in dataset.frame.columns:
+            raise ValueError(f"{name} holds no double perovskites to train on; `screen --known-phases` takes its file")
         return CompositionTableData.from_frame(
             dataset.frame,
             name=dataset.name,

@@ -233,6 +233,10 @@ def summary(campaign: str, builder: ProcessBuilder) -> dict[str, Any]:
             "parameters": port["parameters"].get_dict(),
         }
     content["known"] = {name: table.n_rows for name, table in builder["known"].items()}
+    if builder.get("known_phases") is not None:
+        content["known_phases"] = builder["known_phases"].base.attributes.get("n_rows")
+    content["references"] = builder["references"].get_list()
+    content["n_electronic"] = builder["n_electronic"].value if builder.get("n_electronic") is not None else "all"
     content["max_concurrent"] = builder["max_concurrent"].value
     return content
 

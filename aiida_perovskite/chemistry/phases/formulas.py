@@ -8,9 +8,7 @@ from math import gcd, prod
 from typing import TYPE_CHECKING
 
 from aiida_perovskite.chemistry.composition import ELEMENTS, Composition
-
-# The table of states behind `charge_assignments`, which knows double perovskites only.
-from aiida_perovskite.chemistry.ions import _tabulated_states, likely_charges
+from aiida_perovskite.chemistry.ions import likely_charges, tabulated_states
 
 if TYPE_CHECKING:
     import pymatgen.core
@@ -96,11 +94,11 @@ def ionic_charges(formula: str, anion: str) -> dict[str, int]:
         Element -> charge; the anion has -1 if it is a halide, else its most common negative state.
     """
     counts = atom_counts(formula)
-    negative = {charge: share for charge, share in _tabulated_states(anion, anion).items() if charge < 0}
+    negative = {charge: share for charge, share in tabulated_states(anion, anion).items() if charge < 0}
     taken = max(negative, key=negative.__getitem__, default=-1)
     cations = [element for element in counts if element != anion]
     known = [
-        {charge: share for charge, share in _tabulated_states(element, anion).items() if charge > 0}
+        {charge: share for charge, share in tabulated_states(element, anion).items() if charge > 0}
         for element in cations
     ]
     best: tuple[float, tuple[int, ...]] | None = None
