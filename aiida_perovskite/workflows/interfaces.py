@@ -39,6 +39,7 @@ from aiida_perovskite.calculations.jobs import script_job
 from aiida_perovskite.engines import JobScript
 from aiida_perovskite.parsers.base import NO_RESULTS
 from aiida_perovskite.workflows.protocols import load_protocol
+from aiida_perovskite.workflows.sharing import OnceMixin
 
 MAX_LOST_JOBS = 3  # a job that is lost more often is no victim of chance
 
@@ -68,7 +69,7 @@ def workflow_of(engine: str, step: str) -> type[WorkChain]:
     return workflow
 
 
-class ScriptWorkChain(BaseRestartWorkChain):
+class ScriptWorkChain(OnceMixin, BaseRestartWorkChain):
     """A step done by one of the package's engine scripts, restarted by handlers where that can help."""
 
     _process_class = ShellJob

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aiida.common import LinkType
 from aiida.engine import WorkChain
 from aiida.orm import AbstractCode, Node, ProcessNode, QueryBuilder
 
@@ -22,6 +23,12 @@ class OnceMixin(WorkChain):
         if found is not None:
             return found
         return self.submit(workflow, **inputs, metadata={"call_link_label": label})
+
+    def out(self, output_port: str, value: Any = None) -> None:
+        """Hand out a node, or the one that stands under this label since the step ran for the first time."""
+        label = output_port.replace(".", "__")
+        links = self.node.base.links.get_outgoing(link_type=LinkType.RETURN, link_label_filter=label)
+        super().out(output_port, next((link.node for link in links), value))
 
     def submitted(self, label: str) -> ProcessNode | None:
         """Return the process that was submitted under a link label."""
