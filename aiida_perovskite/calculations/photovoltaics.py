@@ -7,6 +7,8 @@ from typing import Any
 from aiida.engine import ExitCode, calcfunction
 from aiida.orm import ArrayData, BandsData, Dict, StructureData
 
+SMALLER_GAP_EV = 0.1  # the number of bands that spin-orbit coupling mixes, and the grid, change a gap by less
+
 
 @calcfunction  # type: ignore[untyped-decorator]
 def plan_lines(structure: StructureData, gap: Dict, settings: Dict) -> Dict:
@@ -35,9 +37,11 @@ def plan_lines(structure: StructureData, gap: Dict, settings: Dict) -> Dict:
 
 @calcfunction  # type: ignore[untyped-decorator]
 def analyse_bands(
-    structure: StructureData, lines: ArrayData, results: Dict, plan: Dict, settings: Dict
+    structure: StructureData, lines: ArrayData, results: Dict, plan: Dict, gap: Dict, settings: Dict
 ) -> dict[str, Any]:
     """Fit the masses and collect the bands along the path.
+
+    A gap on the path that is clearly smaller than that of the k-points of ``gap`` is stated as a limit.
 
     Outputs: ``masses`` (a row for each carrier, direction and band) and ``band_structure`` (energies from the highest
     occupied level of the path, spin-orbit coupling included).
@@ -77,12 +81,16 @@ def analyse_bands(
     bands.set_kpoints(kpoints[indices["path"]])
     bands.labels = [(index, label) for index, label in plan["ticks"]]
     bands.set_bands(path - top, units="eV")
+    on_path = float(path[:, n_occupied].min()) - top
+    limits = list(plan["limits"])
+    if on_path < gap["gap_hse06_soc_ev"] - SMALLER_GAP_EV:
+        limits.append(f"the gap along the path is {on_path:.2f} eV: an edge lies between the k-points of the gap")
     record = {
         "rows": rows,
         "level": results["functional"] + "+SOC",
-        "limits": plan["limits"],
+        "limits": limits,
         "settings": settings["masses"],
-        "gap_on_path_ev": float(path[:, n_occupied].min()) - top,
+        "gap_on_path_ev": on_path,
     }
     return {"masses": Dict(record), "band_structure": bands}
 

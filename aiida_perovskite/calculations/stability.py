@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from aiida.engine import calcfunction
-from aiida.orm import Dict, SinglefileData, Str, StructureData
+from aiida.orm import Dict, List, SinglefileData, Str, StructureData
 
 from aiida_perovskite.calculations.functions import json_file
 from aiida_perovskite.data.table import CompositionTableData
@@ -82,13 +82,28 @@ def _near_hull(compound: Any, table: dict[str, float], most_mev: float) -> list[
 
 @calcfunction  # type: ignore[untyped-decorator]
 def write_phases_input(formula: Str, parameters: Dict, settings: Dict, **structures: StructureData) -> SinglefileData:
-    """Write the structures of one phase for the relaxation script: structure types, and those that the user gives."""
+    """Write the structures of one phase for the relaxation script: the user's own, else the structure types."""
     from aiida_perovskite.chemistry.phases import phase_structures
     from aiida_perovskite.engines.chgnet import phases_input
 
-    entries = [(f"user {label}", node.get_ase()) for label, node in sorted(structures.items())]
-    entries += phase_structures(formula.value, settings["max_structures"])
-    return json_file(phases_input(entries, parameters.get_dict()))
+    own = [(f"user {label}", node.get_ase()) for label, node in sorted(structures.items())]
+    return json_file(
+        phases_input(own or phase_structures(formula.value, settings["max_structures"]), parameters.get_dict())
+    )
+
+
+@calcfunction  # type: ignore[untyped-decorator]
+def phase_moments(structure: StructureData) -> List:
+    """Give the ions of a phase the moments of the free ions, Bohr magnetons, all parallel."""
+    from aiida_perovskite.chemistry.ions import unpaired_electrons
+    from aiida_perovskite.chemistry.phases import ionic_charges
+    from aiida_perovskite.chemistry.space import HALIDES
+
+    symbols = structure.get_ase().get_chemical_symbols()
+    halides = sorted(set(symbols) & set(HALIDES))
+    charges = ionic_charges(structure.get_formula(mode="hill_compact"), halides[0]) if len(halides) == 1 else {}
+    moments = {symbol: unpaired_electrons(symbol, charge) for symbol, charge in charges.items()}
+    return List([float(moments.get(symbol, 0)) for symbol in symbols])
 
 
 @calcfunction  # type: ignore[untyped-decorator]

@@ -115,13 +115,15 @@ def read_overrides(path: Path | None) -> dict[str, Any]:
     """Read a YAML file of protocol overrides, nested by step."""
     import yaml
 
+    from aiida_perovskite.workflows.ports import PARTS, STEPS
+
     if path is None:
         return {}
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    known = {"screening", "train", "relax", "gap"}
+    known = {"screening", "train", *PARTS, *STEPS}
     if not isinstance(content, dict) or not set(content) <= known:
         raise ValueError(f"{path} must map steps to settings; the steps are {', '.join(sorted(known))}")
     return content

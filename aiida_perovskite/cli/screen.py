@@ -52,10 +52,23 @@ if TYPE_CHECKING:
     show_default=True,
     help="Compute every step even of a candidate whose gap or enthalpy takes it out of the funnel.",
 )
-@click.option("--reference", "references", multiple=True, help="Compound computed to compare with; may be repeated.")
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    help="Compound computed to compare with, instead of Cs2AgBiBr6; may be repeated.",
+)
 @click.option("--relax-protocol", help="Protocol of the geometry: fast, balanced, precise.")
 @click.option("--gap-protocol", help="Protocol of the band gap: fast, balanced, precise.")
 @click.option("--train-protocol", help="Protocol of the training.")
+@click.option(
+    "--protocol",
+    "step_protocols",
+    multiple=True,
+    metavar="STEP=NAME",
+    help="Protocol of any step or part: stability, masses, efficiency, phases, energy, absorption, bands, free_relax; "
+    "may be repeated.",
+)
 @click.option(
     "--known",
     multiple=True,
@@ -157,6 +170,7 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
     protocols = {step: choices[f"{step}_protocol"] for step in ("train", "relax", "gap")}
     if choices["complete"]:
         protocols["candidate"] = "complete"
+    protocols |= parse_protocols(choices["step_protocols"])
     builder = ScreeningWorkChain.get_builder_from_protocol(
         codes, **inputs, protocol=choices["preset"], protocols=protocols, overrides=overrides, **extra
     )
@@ -169,6 +183,26 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         builder.dataset = known["dataset"]
     builder.known = known
     return builder
+
+
+def parse_protocols(texts: tuple[str, ...]) -> dict[str, str]:
+    """Return step -> protocol from texts such as ``bands=precise``.
+
+    Raises
+    ------
+    ValueError
+        If a text is not of this form or names no step.
+    """
+    from aiida_perovskite.workflows.ports import PARTS, STEPS
+
+    steps = {"train", *PARTS, *STEPS}
+    chosen = {}
+    for text in texts:
+        step, _, name = text.partition("=")
+        if step not in steps or not name:
+            raise ValueError(f"--protocol {text}: give STEP=NAME with a step of {', '.join(sorted(steps))}")
+        chosen[step] = name
+    return chosen
 
 
 def known_phases(path: Path) -> CompositionTableData:

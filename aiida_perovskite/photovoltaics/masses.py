@@ -98,7 +98,7 @@ class MassFit:
     n_points
         Number of fitted points.
     non_parabolicity
-        a of e (1 + a e) = hbar^2 k^2 / 2 |m| in 1/eV, e counted away from the edge; 0 where not needed.
+        a of ``e (1 + a e) = hbar^2 k^2 / 2 |m|`` in 1/eV, e counted away from the edge; 0 where not needed.
     limit
         ``too few points``, ``too flat``, ``poor fit``, ``edge on the border of the path``, ``no extremum at the edge``
         or None.

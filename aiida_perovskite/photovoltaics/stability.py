@@ -366,7 +366,9 @@ def _balance(compound: str, products: list[str]) -> dict[str, float]:
     if moles.min() < -_BALANCE_TOLERANCE:
         name = products[int(np.argmin(moles))]
         raise ValueError(f"{compound} would have to take up {name}, not give it off; leave {name} out")
-    return {name: float(count) for name, count in zip(products, moles, strict=True) if count > _BALANCE_TOLERANCE}
+    # Rounded: the solver leaves 0.9999999999999989 where a reader expects 1.
+    whole = [round(float(count), 9) for count in moles]
+    return {name: count for name, count in zip(products, whole, strict=True) if count > _BALANCE_TOLERANCE}
 
 
 def _difference(compound: str, own: float, competitors: Mapping[str, float], products: Mapping[str, float]) -> float:

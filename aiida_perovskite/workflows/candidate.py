@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.engine import ExitCode, ToContext, while_
-from aiida.orm import ArrayData, BandsData, Bool, Dict, List, Node, ProcessNode, Str, StructureData
+from aiida.engine import ExitCode, ProcessBuilder, ToContext, while_
+from aiida.orm import AbstractCode, ArrayData, BandsData, Bool, Dict, List, Node, ProcessNode, Str, StructureData
 
 from aiida_perovskite.calculations.functions import build_prototype
 from aiida_perovskite.calculations.judgement import compare_structures, judge_gap, judge_stability, state_verdict
@@ -15,7 +15,8 @@ from aiida_perovskite.calculations.results import summarise_candidate
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.parsers.base import EXIT_STATUS
 from aiida_perovskite.workflows.interfaces import how_it_ended
-from aiida_perovskite.workflows.ports import STEPS, define_step, step_inputs
+from aiida_perovskite.workflows.ports import STEPS, define_step, fill_ports, step_inputs
+from aiida_perovskite.workflows.protocols import load_protocol
 from aiida_perovskite.workflows.sharing import OnceMixin
 from aiida_perovskite.workflows.stability import StabilityWorkChain
 
@@ -97,6 +98,50 @@ class CandidateWorkChain(OnceMixin):
         spec.output("verdict", valid_type=Dict, required=False, help="Stage, passed or not, and the reason.")
         for status, label, what in FAILED.values():
             spec.exit_code(status, label, message=f"{what} failed: {{message}}")
+
+    @classmethod
+    def get_builder_from_protocol(
+        cls,
+        codes: Mapping[str, AbstractCode],
+        formula: str,
+        protocols: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        engines: Mapping[str, str | None] | None = None,
+        **kwargs: Any,
+    ) -> ProcessBuilder:
+        """Return a builder filled from protocols.
+
+        Parameters
+        ----------
+        codes
+            Step (``relax``, ``gap``, ...) -> code. A step without one takes that of another step with the same engine.
+        formula
+            The compound, in any spelling.
+        protocols, overrides
+            Name of the protocol and changed settings of each step, and of ``candidate``, ``stability``, ``masses`` and
+            ``efficiency``.
+        options
+            Job options of all engines.
+        engines
+            Step -> engine, None to leave it out; those of the protocol ``screening`` where not given.
+
+        Raises
+        ------
+        ProtocolError
+            For a protocol or override that does not exist.
+        """
+        from aiida_perovskite.chemistry import Composition
+
+        funnel = load_protocol("screening")
+        builder = cls.get_builder()
+        builder.formula = Str(Composition.parse(formula).formula)
+        builder.window_ev = List(funnel["selection"]["window_ev"])
+        chosen = {**funnel["engines"], **(engines or {})}
+        fill_ports(builder, chosen, codes, protocols or {}, overrides or {}, options)
+        for key, value in kwargs.items():
+            builder[key] = value
+        return builder
 
     def build(self) -> ExitCode | None:
         """Build the prototype from ionic radii and list what is to be done."""
@@ -227,7 +272,9 @@ class CandidateWorkChain(OnceMixin):
     def keep_bands(self, node: ProcessNode, _: str) -> None:
         """Fit the masses."""
         outputs = node.outputs
-        found = analyse_bands(self.ctx.structure, outputs.lines, outputs.results, node.inputs.plan, self.inputs.masses)
+        found = analyse_bands(
+            self.ctx.structure, outputs.lines, outputs.results, node.inputs.plan, self.ctx.gap, self.inputs.masses
+        )
         self.out("masses", found["masses"])
         self.out("band_structure", found["band_structure"])
 
@@ -284,4 +331,6 @@ def validate_settings(inputs: Any, _: Any) -> str | None:
     for step, settings in (("phases", "stability"), ("absorption", "efficiency"), ("bands", "masses")):
         if step in inputs and settings not in inputs:
             return f"with the step `{step}`, the input `{settings}` is needed"
+    if "free_relax" in inputs and inputs["free_relax"]["parameters"].get_dict().get("symmetry", "free") != "free":
+        return "the step `free_relax` is given settings that keep the symmetry; set `symmetry: free`"
     return None

@@ -125,7 +125,7 @@ class ScriptWorkChain(OnceMixin, BaseRestartWorkChain):
         if lost >= MAX_LOST_JOBS:
             return None
         self.ctx.lost_jobs = lost + 1
-        self.report(f"{node.exit_message}; running the job once more")
+        self.report(f"{node.exit_message}; running the job again ({lost + 1} of {MAX_LOST_JOBS})")
         return ProcessHandlerReport(do_break=True)
 
     @process_handler(priority=0)

@@ -8,6 +8,7 @@ from typing import Any
 from aiida.orm import AbstractCode, Dict, Str
 
 from aiida_perovskite.workflows.interfaces import workflow_of
+from aiida_perovskite.workflows.protocols import load_protocol
 
 # Step that a user configures -> what it does, and the interface that does it.
 STEPS = {
@@ -19,6 +20,54 @@ STEPS = {
     "bands": ("bands along lines", "bands"),
     "free_relax": ("geometry, nothing kept", "relax"),
 }
+
+# Protocol that is no engine's -> port of the candidate that takes it.
+PARTS = {"candidate": "rules", "stability": "stability", "masses": "masses", "efficiency": "efficiency"}
+FREE = {"symmetry": "free"}  # what makes a relaxation unconstrained
+
+
+def fill_ports(
+    builder: Any,
+    engines: Mapping[str, str | None],
+    codes: Mapping[str, AbstractCode],
+    protocols: Mapping[str, str | None],
+    overrides: Mapping[str, Any],
+    options: Mapping[str, Any] | None,
+) -> None:
+    """Fill the ports of all steps from protocols.
+
+    Parameters
+    ----------
+    engines
+        Step -> engine; None leaves the step out.
+    codes
+        Step -> code. A step without one takes that of another step with the same engine.
+    protocols, overrides
+        Name of the protocol and changed settings, by step or part.
+
+    Raises
+    ------
+    ValueError
+        If no installed engine offers a step, or no code is given for it.
+    ProtocolError
+        For a protocol or setting that does not exist.
+    """
+    for part, port in PARTS.items():
+        builder[port] = Dict(load_protocol(part, protocols.get(part), overrides.get(part)))
+    chosen = {step: engine for step, engine in engines.items() if engine is not None}
+    by_engine = {chosen[step]: code for step, code in codes.items() if step in chosen}
+    for step, engine in chosen.items():
+        interface = STEPS[step][1]
+        workflow_of(engine, interface)
+        code = codes.get(step) or by_engine.get(engine)
+        if code is None:
+            raise ValueError(f"no code is given for {step}, nor for another step by {engine}")
+        changes = {**FREE, **overrides.get(step, {})} if step == "free_relax" else overrides.get(step)
+        builder[step]["engine"] = Str(engine)
+        builder[step]["code"] = code
+        builder[step]["parameters"] = Dict(load_protocol(f"{engine}_{interface}", protocols.get(step), changes))
+        if options:
+            builder[step]["options"] = dict(options)
 
 
 def define_step(spec: Any, step: str, required: bool) -> None:

@@ -18,15 +18,14 @@ from aiida_perovskite.calculations.results import collect_results
 from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.candidate import CandidateWorkChain
-from aiida_perovskite.workflows.interfaces import how_it_ended, workflow_of
-from aiida_perovskite.workflows.ports import STEPS
+from aiida_perovskite.workflows.interfaces import how_it_ended
+from aiida_perovskite.workflows.ports import PARTS, STEPS, fill_ports
 from aiida_perovskite.workflows.protocols import load_protocol
 from aiida_perovskite.workflows.sharing import OnceMixin
 from aiida_perovskite.workflows.train import TrainModelWorkChain
 
-FREE = {"symmetry": "free"}  # what makes a relaxation unconstrained
 # What a candidate is given as the campaign was.
-CANDIDATE_PORTS = (*STEPS, "rules", "stability", "masses", "efficiency", "known_phases", "phase_structures")
+CANDIDATE_PORTS = (*STEPS, *PARTS.values(), "known_phases", "phase_structures")
 CANDIDATE = "candidate_"  # link label of a candidate: this and its formula
 
 
@@ -182,20 +181,7 @@ class ScreeningWorkChain(OnceMixin):
         builder.references = List(funnel["references"])
         if funnel["n_electronic"] is not None:
             builder.n_electronic = Int(funnel["n_electronic"])
-        for part in ("candidate", "stability", "masses", "efficiency"):
-            port = "rules" if part == "candidate" else part
-            builder[port] = Dict(load_protocol(part, protocols.get(part), overrides.get(part)))
-        engines = {step: engine for step, engine in funnel["engines"].items() if engine is not None}
-        by_engine = {engine: codes[step] for step, engine in reversed(engines.items()) if step in codes}
-        for step, engine in engines.items():
-            interface = STEPS[step][1]
-            workflow_of(engine, interface)
-            changes = {**FREE, **overrides.get(step, {})} if step == "free_relax" else overrides.get(step)
-            builder[step]["engine"] = Str(engine)
-            builder[step]["code"] = codes.get(step) or by_engine[engine]
-            builder[step]["parameters"] = Dict(load_protocol(f"{engine}_{interface}", protocols.get(step), changes))
-            if options:
-                builder[step]["options"] = dict(options)
+        fill_ports(builder, funnel["engines"], codes, protocols, overrides, options)
         for key, value in kwargs.items():
             builder[key] = value
         return builder

@@ -7,7 +7,12 @@ from typing import Any
 from aiida.engine import ExitCode, ToContext, while_
 from aiida.orm import Dict, List, Str, StructureData
 
-from aiida_perovskite.calculations.stability import assess_stability, choose_phases, propose_phases
+from aiida_perovskite.calculations.stability import (
+    assess_stability,
+    choose_phases,
+    phase_moments,
+    propose_phases,
+)
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.interfaces import how_it_ended
 from aiida_perovskite.workflows.ports import define_step, step_inputs
@@ -106,6 +111,7 @@ class StabilityWorkChain(OnceMixin):
             structure = self.inputs.structure
         else:
             structure = self.ctx[f"phase_{name}"].outputs.structure
+            inputs["magnetic_moments"] = phase_moments(structure)
         return ToContext(running=self.submit_shared(f"energy_{name}", workflow, structure=structure, **inputs))
 
     def keep_energy(self) -> None:
@@ -143,10 +149,14 @@ class StabilityWorkChain(OnceMixin):
         self.ctx.position += 1
 
     def _own_structures(self) -> dict[str, dict[str, StructureData]]:
-        """Return formula -> label -> the user's structures of that formula."""
+        """Return formula -> label -> the user's structures of phases that may compete with the compound."""
+        from aiida_perovskite.chemistry import Composition
         from aiida_perovskite.chemistry.phases import reduced_formula
 
+        elements = set(Composition.parse(self.inputs.formula.value).elements)
         own: dict[str, dict[str, StructureData]] = {}
         for label, node in (self.inputs.get("structures") or {}).items():
+            if not node.get_symbols_set() <= elements:
+                continue
             own.setdefault(reduced_formula(node.get_formula(mode="hill_compact")), {})[label] = node
         return own

@@ -33,7 +33,7 @@ def codes(aiida_profile_clean: Any, aiida_localhost: Any, aiida_code_installed: 
     [
         (["--dataset", "no-such"], "neither a file nor a dataset; datasets are halide-gaps-gpaw"),
         (["--dataset", "mp-abc2d6-2026"], "mp-api"),
-        (["--preset", "thsis"], "choose from default, thesis"),
+        (["--preset", "thsis"], "choose from default, gaps, thesis"),
         (["--gap-protocol", "fats"], "choose from fast"),
         (["--overrides", "misspelt.yaml"], "unknown setting 'windw_ev'"),
         (["--overrides", "step.yaml"], "the steps are gap, relax, screening, train"),

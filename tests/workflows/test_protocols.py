@@ -37,5 +37,5 @@ def test_an_override_never_changes_the_dict_that_was_given() -> None:
 def test_unknown_step_and_protocol_name_the_choices() -> None:
     with pytest.raises(ProtocolError, match="screening"):
         load_protocol("screning")
-    with pytest.raises(ProtocolError, match="default, thesis"):
+    with pytest.raises(ProtocolError, match="default, gaps, thesis"):
         load_protocol("screening", "thsis")

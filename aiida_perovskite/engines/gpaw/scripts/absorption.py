@@ -13,18 +13,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from gpaw_ground_state import (
-    GROUND_STATE_SETTINGS,
-    check_engine,
-    count_electrons,
-    count_occupied,
-    prepare_pbe,
-    read_setups,
-    self_consistent_energy,
-    set_moments,
-    setup_names,
-    versions,
-)
+from gpaw_ground_state import GROUND_STATE_SETTINGS, GroundState
 from perovskite_job import Outcome, ScriptError, Stopwatch, describe_atoms, progress, read_input, run_job
 
 SETTINGS = {
@@ -46,7 +35,6 @@ HARTREE_EV, BOHR_ANGSTROM = 27.211386245988, 0.529177210903  # CODATA 2018
 HBAR_C_EV_CM = 1.973269804e-5  # CODATA 2018
 BIN_EV = 0.002  # transitions are collected in bins far narrower than any broadening
 EDGE_BANDS = 8  # of the valence and of the conduction band whose transitions are kept for the onset
-GAPLESS_EV = 0.0
 ANGULAR = "spdf"
 
 
@@ -139,6 +127,7 @@ def local_field_dielectric_function(calc: Any, parameters: dict[str, Any], energ
         frequencies=energies,
         eta=parameters["broadening_ev"],
         ecut=parameters["local_field_cutoff_ev"],
+        hilbert=False,  # the frequencies are evenly spaced
         intraband=False,
         txt="response.txt",
     )
@@ -152,10 +141,10 @@ def absorption_coefficient(energies: np.ndarray, eps: np.ndarray) -> np.ndarray:
     return 2 * energies / HBAR_C_EV_CM * np.maximum(kappa, 0.0)
 
 
-def pad_edges(transitions: list[Transitions]) -> dict[str, np.ndarray]:
+def next_to_the_gap(transitions: list[Transitions]) -> dict[str, np.ndarray]:
     """Return the bands next to the gap and the mean squared momenta between them, (n_spin, n_k, ...)."""
-    n_v = min(EDGE_BANDS, *(part.valence_ev.shape[1] for part in transitions), 10**6)
-    n_c = min(EDGE_BANDS, *(part.conduction_ev.shape[1] for part in transitions), 10**6)
+    n_v = min([EDGE_BANDS, *(part.valence_ev.shape[1] for part in transitions)])
+    n_c = min([EDGE_BANDS, *(part.conduction_ev.shape[1] for part in transitions)])
     return {
         "valence_ev": np.array([part.valence_ev[:, -n_v:] for part in transitions]),
         "conduction_ev": np.array([part.conduction_ev[:, :n_c] for part in transitions]),
@@ -184,82 +173,74 @@ def projected_densities(
     return energies, {name: np.asarray(values) for name, values in densities.items()}
 
 
+def optical_grid(calc: Any, n_bands: int, parameters: dict[str, Any]) -> Any:
+    """Return a calculator with ``n_bands`` bands on the grid on which transitions are summed."""
+    return calc.fixed_density(
+        kpts={"size": tuple(parameters["kpoints_optical"]), "gamma": True},
+        nbands=n_bands + 4,  # the last ones converge slowly and are left out
+        convergence={"bands": n_bands, "eigenstates": parameters["convergence_optical_ev2_per_electron"]},
+        txt="optical.txt",
+    )
+
+
+def fundamental_gap(transitions: list[Transitions]) -> float:
+    """Return the PBE gap on the optical grid, eV; there is no absorption of an insulator without one."""
+    top = max(float(part.valence_ev.max()) for part in transitions)
+    gap = min(float(part.conduction_ev.min()) for part in transitions) - top
+    if gap <= 0:
+        raise ScriptError(
+            "no_gap", f"PBE has no gap ({gap:.3f} eV): the absorption of an overlap is not that of the insulator"
+        )
+    return gap
+
+
 def run(path: str) -> Outcome:
     """Compute the absorption of what ``path`` describes."""
     atoms, parameters = read_input(path, SETTINGS)
-    check_engine()
-    setups = read_setups(list(atoms.symbols))
-    n_electrons = count_electrons(atoms, setups)
-    notes = set_moments(atoms, n_electrons)
     watch = Stopwatch()
-    with watch.step("pbe"):
-        calc = prepare_pbe(atoms, parameters, n_electrons)
-        energy = self_consistent_energy(atoms, parameters)
-    n_spins = calc.get_number_of_spins()
-    n_occupied, _ = count_occupied(calc, n_electrons, n_spins)
-    n_bands = max(n_occupied) + parameters["optical_empty_bands"]
-    progress(f"PBE: {energy:.4f} eV per cell; {n_bands} bands on the optical grid")
+    ground = GroundState(atoms, parameters, watch)
+    n_bands = max(ground.n_occupied) + parameters["optical_empty_bands"]
     with watch.step("optical_grid"):
-        dense = calc.fixed_density(
-            kpts={"size": tuple(parameters["kpoints_optical"]), "gamma": True},
-            nbands=n_bands + 4,  # the last ones converge slowly and are left out
-            convergence={
-                "bands": n_bands,
-                "eigenstates": parameters["convergence_optical_ev2_per_electron"],
-            },
-            txt="optical.txt",
-        )
-    progress(f"{len(dense.get_ibz_k_points())} irreducible k-points of the optical grid done")
+        dense = optical_grid(ground.calc, n_bands, parameters)
+    progress(f"{n_bands} bands at {len(dense.get_ibz_k_points())} irreducible k-points of the optical grid")
     with watch.step("matrix_elements"):
-        transitions = [Transitions(dense, spin, n_occupied[spin], n_bands) for spin in range(n_spins)]
-    lowest = min(float(part.energies_ev.min()) for part in transitions)
-    raw_gap = min(float(p.conduction_ev.min()) for p in transitions) - max(
-        float(p.valence_ev.max()) for p in transitions
-    )
-    if raw_gap <= GAPLESS_EV:
-        raise ScriptError(
-            "no_gap", f"PBE has no gap ({raw_gap:.3f} eV): the absorption of an overlap is not that of the insulator"
-        )
+        transitions = [Transitions(dense, spin, n, n_bands) for spin, n in enumerate(ground.n_occupied)]
+    gap = fundamental_gap(transitions)
     with watch.step("spectrum"):
         n_points = round(parameters["max_energy_ev"] / parameters["energy_step_ev"]) + 1
         energies = np.arange(n_points) * parameters["energy_step_ev"]
-        volume = atoms.get_volume() / BOHR_ANGSTROM**3
-        strengths = oscillator_strengths(transitions, volume, rotations(dense))
+        strengths = oscillator_strengths(transitions, atoms.get_volume() / BOHR_ANGSTROM**3, rotations(dense))
         eps = np.array([dielectric_function(strengths[a, a], energies, parameters["broadening_ev"]) for a in range(3)])
-    with watch.step("densities"):
-        dos_energies, densities = projected_densities(dense, parameters, n_occupied)
     static = eps[:, 0].real
+    with watch.step("densities"):
+        dos_energies, densities = projected_densities(dense, parameters, ground.n_occupied)
     if parameters["local_fields"]:
         with watch.step("local_fields"):
             eps = local_field_dielectric_function(dense, parameters, energies)
-    absorption = absorption_coefficient(energies, eps)
+    lowest = min(float(part.energies_ev.min()) for part in transitions)
     progress(f"lowest direct transition {lowest:.3f} eV, static dielectric constant {static.mean():.2f}")
     properties = {
         "lowest_direct_transition_ev": lowest,
-        "gap_on_optical_grid_ev": raw_gap,
+        "gap_on_optical_grid_ev": gap,
         "static_dielectric_constant": float(static.mean()),
         "static_dielectric_constants": static.tolist(),
-        "energy_pbe_ev_per_cell": energy,
+        "energy_pbe_ev_per_cell": ground.energy_ev,
         "functional": "PBE",
         "approximation": "RPA with local fields" if parameters["local_fields"] else "independent particles",
         "broadening": "Lorentzian half width" if parameters["local_fields"] else "Gaussian standard deviation",
         "broadening_ev": parameters["broadening_ev"],
         "densities": sorted(densities),
         "n_irreducible_kpoints": len(dense.get_ibz_k_points()),
-        "settings": parameters,
-        "setups": setup_names(setups),
-        "versions": versions(),
-        "warnings": notes,
-        **watch.totals(),
+        **ground.record(watch),
     }
     arrays = {
         "energy_ev": energies,
         "epsilon_real": eps.real,
         "epsilon_imaginary": eps.imag,
-        "absorption_per_cm": absorption,
+        "absorption_per_cm": absorption_coefficient(energies, eps),
         "kpoints": np.asarray(dense.get_ibz_k_points()),
         "weights": np.asarray(dense.get_k_point_weights()),
-        **pad_edges(transitions),
+        **next_to_the_gap(transitions),
         "dos_energy_ev": dos_energies,
         **{f"dos_{name}": values for name, values in densities.items()},
     }

@@ -11,18 +11,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from gpaw_ground_state import (
-    GROUND_STATE_SETTINGS,
-    check_engine,
-    count_electrons,
-    count_occupied,
-    prepare_pbe,
-    read_setups,
-    self_consistent_energy,
-    set_moments,
-    setup_names,
-    versions,
-)
+from gpaw_ground_state import GROUND_STATE_SETTINGS, GroundState
 from perovskite_job import (
     Outcome,
     ScriptError,
@@ -113,27 +102,15 @@ def run(path: str) -> Outcome:
     check_settings(parameters, SETTINGS)
     atoms = read_atoms(content.get("structure"))
     kpoints, indices = read_lines(content)
-    check_engine(hybrid=parameters["hybrid"])
-    setups = read_setups(list(atoms.symbols))
-    n_electrons = count_electrons(atoms, setups)
-    notes = set_moments(atoms, n_electrons)
     watch = Stopwatch()
-    with watch.step("pbe"):
-        calc = prepare_pbe(atoms, parameters, n_electrons)
-        energy = self_consistent_energy(atoms, parameters)
-    progress(f"PBE: {energy:.4f} eV per cell")
-    n_occupied, _ = count_occupied(calc, n_electrons, calc.get_number_of_spins())
-    levels, inside, spinors = line_eigenvalues(calc, kpoints, n_occupied, parameters, watch)
+    ground = GroundState(atoms, parameters, watch, hybrid=parameters["hybrid"])
+    levels, inside, spinors = line_eigenvalues(ground.calc, kpoints, ground.n_occupied, parameters, watch)
     properties = {
-        "energy_pbe_ev_per_cell": energy,
+        "energy_pbe_ev_per_cell": ground.energy_ev,
         "lines": indices,
         "levels": list(levels),
         "functional": "HSE06" if parameters["hybrid"] else "PBE",
-        "settings": parameters,
-        "setups": setup_names(setups),
-        "versions": versions(),
-        "warnings": notes,
-        **watch.totals(),
+        **ground.record(watch),
     }
     arrays = {
         "kpoints": kpoints,

@@ -9,18 +9,8 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from gpaw_ground_state import (
-    GROUND_STATE_SETTINGS,
-    check_engine,
-    count_electrons,
-    prepare_pbe,
-    read_setups,
-    self_consistent_energy,
-    set_moments,
-    setup_names,
-    versions,
-)
-from perovskite_job import Outcome, Stopwatch, describe_atoms, progress, read_input, run_job
+from gpaw_ground_state import GROUND_STATE_SETTINGS, GroundState
+from perovskite_job import Outcome, Stopwatch, describe_atoms, read_input, run_job
 
 SETTINGS = {**GROUND_STATE_SETTINGS, "kpoint_density": float}
 
@@ -28,28 +18,16 @@ SETTINGS = {**GROUND_STATE_SETTINGS, "kpoint_density": float}
 def run(path: str) -> Outcome:
     """Compute the energy of what ``path`` describes."""
     atoms, parameters = read_input(path, SETTINGS)
-    check_engine()
-    setups = read_setups(list(atoms.symbols))
-    n_electrons = count_electrons(atoms, setups)
-    notes = set_moments(atoms, n_electrons)
     watch = Stopwatch()
-    with watch.step("pbe"):
-        calc = prepare_pbe(atoms, parameters, n_electrons)
-        energy = self_consistent_energy(atoms, parameters)
-        force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
-    progress(f"{atoms.get_chemical_formula()}: {energy:.4f} eV per cell, largest force {force:.3f} eV/Angstrom")
+    ground = GroundState(atoms, parameters, watch)
     properties = {
-        "energy_ev_per_cell": energy,
-        "energy_ev_per_atom": energy / len(atoms),
-        "max_force_ev_per_angstrom": force,
+        "energy_ev_per_cell": ground.energy_ev,
+        "energy_ev_per_atom": ground.energy_ev / len(atoms),
+        "max_force_ev_per_angstrom": float(np.linalg.norm(atoms.get_forces(), axis=1).max()),
         "functional": "PBE",
-        "kpoints": [int(n) for n in calc.dft.ibzwfs.ibz.bz.size_c],
-        "spin_polarised": bool(np.any(atoms.get_initial_magnetic_moments())),
-        "settings": parameters,
-        "setups": setup_names(setups),
-        "versions": versions(),
-        "warnings": notes,
-        **watch.totals(),
+        "kpoints": [int(n) for n in ground.calc.dft.ibzwfs.ibz.bz.size_c],
+        "spin_polarised": ground.n_spins == 2,
+        **ground.record(watch),
     }
     return {"status": "ok", "error": None, "structure": describe_atoms(atoms), "properties": properties}, {}
 

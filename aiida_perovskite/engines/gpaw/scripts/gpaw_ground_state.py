@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from perovskite_job import ScriptError
+from perovskite_job import ScriptError, Stopwatch, progress
 
 REBUILD = (
     "install libxc (Debian: libxc-dev, libopenblas-dev) and rebuild GPAW without pip's cache: "
@@ -124,6 +124,38 @@ def count_occupied(calc: Any, n_electrons: int, n_spins: int) -> tuple[list[int]
     moment = float(calc.get_magnetic_moment())
     up = round((n_electrons + moment) / 2)
     return [up, n_electrons - up], moment
+
+
+class GroundState:
+    """The PBE ground state of a structure, and what every script says of it.
+
+    ``calc`` is the calculator, ``energy_ev`` the energy of the cell, ``n_occupied`` the occupied bands of each spin.
+    """
+
+    def __init__(self, atoms: Any, parameters: dict[str, Any], watch: Stopwatch, *, hybrid: bool = False) -> None:
+        check_engine(hybrid)
+        self.parameters = parameters
+        self.setups = read_setups(list(atoms.symbols))
+        n_electrons = count_electrons(atoms, self.setups)
+        self.notes = set_moments(atoms, n_electrons)
+        with watch.step("pbe"):
+            self.calc = prepare_pbe(atoms, parameters, n_electrons)
+            self.energy_ev = self_consistent_energy(atoms, parameters)
+        self.n_spins = int(self.calc.get_number_of_spins())
+        self.n_occupied, _ = count_occupied(self.calc, n_electrons, self.n_spins)
+        progress(
+            f"PBE: {self.energy_ev:.4f} eV per cell, {n_electrons} valence electrons, {self.n_spins} spin channel(s)"
+        )
+
+    def record(self, watch: Stopwatch) -> dict[str, Any]:
+        """Return what influenced the numbers, and what they cost."""
+        return {
+            "settings": self.parameters,
+            "setups": setup_names(self.setups),
+            "versions": versions(),
+            "warnings": self.notes,
+            **watch.totals(),
+        }
 
 
 def versions() -> dict[str, str]:
