@@ -1,10 +1,10 @@
 """A campaign whose daemon and engines are killed at random moments ends with the table of an undisturbed one.
 
-``python benchmarks/endurance.py`` runs one campaign twice, each in a profile of its own under a temporary folder: thirty
-candidates relaxed with CHGNet, the first two of them with a GPAW gap. While the second runs, SIGKILL hits, at moments
-drawn from ``--seed``, the daemon's worker, its broker, the daemon alone or with all it started, and running engines; a
-daemon that is gone is started again, as a user would. Writes ``results/endurance.csv`` and exits with 1 if the tables
-differ. Linux only; it touches no process of another profile. Ten to thirty minutes on two cores.
+``python benchmarks/endurance.py`` runs one campaign twice, each in a profile of its own below a temporary folder:
+thirty candidates relaxed with CHGNet, the first two of them with a GPAW gap. While the second runs, SIGKILL hits, at
+moments drawn from ``--seed``, the daemon's worker, its broker, the daemon alone or with all it started, and running
+engines; a daemon that is gone is started again, as a user would. Writes ``results/endurance.csv`` and exits with 1 if
+the tables differ. Linux only; it touches no process of another profile. Ten to thirty minutes on two cores.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from machine import processor
 RESULTS = Path(__file__).parent / "results" / "endurance.csv"
 PROFILE = "endurance"
 SCRIPTS = ("relax.py", "gap.py", "energy.py", "phases.py", "absorption.py", "bands.py")
-# What is killed, and how often among all kills. `daemon` is the supervisor with all that it started, as when a machine
+# What is killed, and how often among 14 kills. `daemon` is the supervisor with all that it started, as when a machine
 # loses power; `supervisor` leaves its worker and broker behind, as orphans.
-KINDS = {"engine": 4, "worker": 4, "daemon": 2, "supervisor": 1, "broker": 1}
+KINDS = {"engine": 5, "worker": 4, "daemon": 2, "supervisor": 2, "broker": 1}
 TOLERANCE = 1e-6  # eV, Angstrom, ...: far below anything that is read off the table
 PATIENCE_S = 20.0  # how long a kill waits for a process of its kind to appear
 GIVE_UP_S = 5400.0
@@ -63,7 +63,7 @@ def main() -> int:
     """Run both campaigns, compare their tables and write the row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--kills", type=int, default=12)
+    parser.add_argument("--kills", type=int, default=sum(KINDS.values()))
     parser.add_argument("--candidates", type=int, default=30)
     parser.add_argument("--electronic", type=int, default=2)
     parser.add_argument("--complete", action="store_true", help="every step of the electronic candidates: hours")
@@ -153,8 +153,12 @@ def campaign(home: Path, settings: dict[str, Any], kills: int, seed: int, expect
         killed = disturb(home, pk, kills, random.Random(seed), expected_s)
         seconds = time.monotonic() - start
         return {"kills": killed, "seconds": seconds, **outcome(pk)}
+    except Exception:
+        print(command("verdi", "-p", PROFILE, "process", "list", "-a", "-p", "1", fails=True), flush=True)
+        for log in home.glob(".aiida/daemon/log/*.log"):
+            print(log, log.read_text(errors="replace")[-4000:], sep="\n", flush=True)
+        raise
     finally:
-        print(command("verdi", "-p", PROFILE, "process", "list", "-a", "-p", "1", fails=True)[-2000:], flush=True)
         command("verdi", "-p", PROFILE, "daemon", "stop", fails=True)
         for kind in ("supervisor", "worker", "broker", "engine"):  # orphans of a daemon that was killed
             for pid in list(own_processes(home, kind)):
@@ -168,12 +172,14 @@ def disturb(home: Path, pk: int, kills: int, chance: random.Random, expected_s: 
     # On average all kills fall within the time that the campaign takes undisturbed; the gaps between them vary.
     pause = expected_s / (kills + 1)
     due = chance.uniform(0.3, 1.7) * pause
+    deck: list[str] = []
     while not terminated(pk):
         now = time.monotonic() - start
         if now > GIVE_UP_S:
             raise TimeoutError(f"the campaign has not ended after {now:.0f} s")
         if killed.total() < kills and now > due:
-            kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
+            deck = deck or chance.sample(list(KINDS), sum(KINDS.values()), counts=list(KINDS.values()))
+            kind = deck.pop()
             found = await_process(home, kind)
             if found:
                 # The draw is of a position, not of a process id: those differ from run to run.
@@ -241,7 +247,7 @@ def kill(home: Path, kind: str, pid: int) -> str:
             return ""
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
         signal.pidfd_send_signal(handle, signal.SIGKILL)
-        return f"{pid} {' '.join(words[1:5])}"
+        return f"{pid} {' '.join([Path(words[1]).name, *words[2:6]])}"
     except (ProcessLookupError, FileNotFoundError):
         return ""
     finally:

@@ -48,13 +48,15 @@ ABSORPTION: dict[str, dict[str, Any]] = {
     "eigenstates 1e-5": {"convergence_optical_ev2_per_electron": 1e-5},
     "local fields": {"local_fields": True},
 }
+COARSE = {"kpoint_density": 2.0}
 ENERGY: dict[str, dict[str, Any]] = {
     "fast": {},
-    "cutoff 400 eV": {"cutoff_ev": 400},
-    "cutoff 600 eV": {"cutoff_ev": 600},
-    "k-point density 3": {"kpoint_density": 3.0},
     "k-point density 4": {"kpoint_density": 4.0},
-    "eigenstates 1e-6, density 1e-5": {
+    "k-point density 2": COARSE,
+    "k-point density 2, cutoff 400 eV": {**COARSE, "cutoff_ev": 400},
+    "k-point density 2, cutoff 600 eV": {**COARSE, "cutoff_ev": 600},
+    "k-point density 2, eigenstates 1e-6, density 1e-5": {
+        **COARSE,
         "convergence_eigenstates_ev2_per_electron": 1e-6,
         "convergence_density": 1e-5,
     },

@@ -1,6 +1,6 @@
 """CPU seconds of every stage of a campaign's candidates, read from the provenance graph.
 
-After ``make demo`` and ``source tools/activate``, ``verdi run benchmarks/stage_cost.py demo`` writes
+After ``make demo`` and ``source tools/activate``, ``python benchmarks/stage_cost.py demo`` writes
 ``results/stage_cost.csv``: for each candidate and stage the jobs that ran, those that came from the cache, and
 the CPU seconds that the scripts measured of themselves.
 """
@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 import pandas as pd
-
-sys.path.insert(0, str(Path(__file__).parent))  # `verdi run` does not
+from aiida import load_profile
 from aiida.orm import CalcJobNode, Group, ProcessNode, load_group
 from machine import processor
 
@@ -29,6 +27,7 @@ def main() -> None:
     parser.add_argument("campaign")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
+    load_profile()
     group: Group = load_group(options.campaign)
     rows = [
         {"formula": label.removeprefix("candidate_"), **row}

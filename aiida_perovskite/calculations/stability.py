@@ -107,29 +107,26 @@ def phase_moments(structure: StructureData) -> List:
 
 
 @calcfunction  # type: ignore[untyped-decorator]
-def choose_phases(proposal: Dict, settings: Dict, **relaxed: Dict) -> Dict:
-    """Choose the phases whose energies the engine computes: the binaries, and what the force field puts near the hull.
+def choose_phases(formula: Str, proposal: Dict, settings: Dict, **relaxed: Dict) -> Dict:
+    """Choose the phases whose energies the engine computes: the binaries, and what may take part in a decomposition.
 
-    ``relaxed`` maps ``phase_<formula>`` to the results of the relaxations. Output: ``chosen`` (formulas), ``skipped``
-    (formula, meV per atom above the hull of the others).
+    ``relaxed`` maps ``phase_<formula>`` to the results of the relaxations, whose energies of the force field say what a
+    mixture loses that holds a phase. Output: ``chosen`` (formulas) and ``skipped`` (formula, cost in meV/atom).
     """
-    from aiida_perovskite.photovoltaics import decomposition_enthalpy
+    from aiida_perovskite.photovoltaics import cost_of_including
 
     energies = {label.removeprefix("phase_"): node["energy_ev_per_atom"] for label, node in relaxed.items()}
+    costs = cost_of_including(formula.value, energies) if energies else {}
     chosen, skipped = [], []
     for phase in proposal["phases"]:
         name = phase["formula"]
         if name not in energies:
             continue
-        decomposition = decomposition_enthalpy(name, energies, expected=()).mev_per_atom
-        if (
-            phase["source"] == "binary"
-            or decomposition is None
-            or decomposition >= -settings["max_above_hull_force_field_mev_per_atom"]
-        ):
+        # Without a mixture of the compound's composition there are no costs: then everything is computed.
+        if phase["source"] in ("binary", "user") or costs.get(name, 0.0) <= settings["max_cost_mev_per_atom"]:
             chosen.append(name)
         else:
-            skipped.append({"formula": name, "above_hull_mev_per_atom": -decomposition})
+            skipped.append({"formula": name, "cost_mev_per_atom": costs[name]})
     return Dict({"chosen": chosen, "skipped": skipped})
 
 

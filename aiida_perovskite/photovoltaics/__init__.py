@@ -48,6 +48,7 @@ from aiida_perovskite.photovoltaics.stability import (
     METASTABLE_MEV_PER_ATOM,
     DecompositionEnthalpy,
     PhaseEnergy,
+    cost_of_including,
     decomposition_enthalpy,
 )
 
@@ -75,6 +76,7 @@ __all__ = [
     "alloy_gap",
     "am15g",
     "band_edges",
+    "cost_of_including",
     "decomposition_enthalpy",
     "direct_allowed_gap",
     "direct_allowed_gap_from_absorption",

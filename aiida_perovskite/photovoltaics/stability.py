@@ -12,14 +12,20 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from aiida_perovskite.chemistry.composition import Composition, CompositionError
 from aiida_perovskite.chemistry.phases import atom_counts, binary_decomposition, reduced_formula
 
-__all__ = ["METASTABLE_MEV_PER_ATOM", "DecompositionEnthalpy", "PhaseEnergy", "decomposition_enthalpy"]
+__all__ = [
+    "METASTABLE_MEV_PER_ATOM",
+    "DecompositionEnthalpy",
+    "PhaseEnergy",
+    "cost_of_including",
+    "decomposition_enthalpy",
+]
 
 METASTABLE_MEV_PER_ATOM = -50.0
 """Lowest decomposition enthalpy of what still counts as metastable."""
@@ -270,6 +276,46 @@ def _most_favourable(compound: str, own: float, competitors: Mapping[str, float]
         raise ValueError(f"the linear programme for {compound} was not solved: {solution.message}")
     used = [index for index, weight in enumerate(solution.x) if weight > _BALANCE_TOLERANCE]
     return _balance(compound, [names[index] for index in used])
+
+
+def cost_of_including(formula: str, energies_ev_per_atom: Mapping[str, float]) -> dict[str, float]:
+    """Say for each competitor how much a mixture of the compound's composition loses that holds a lot of it.
+
+    A lot is half of the most that the composition allows. What the cheapest mixture is made of costs nothing; a phase
+    that costs much more than the error of the energies cannot take part in the decomposition, however stable it is.
+
+    Parameters
+    ----------
+    formula
+        The compound, in any spelling.
+    energies_ev_per_atom
+        Reduced formula -> energy in eV per atom of the competitors.
+
+    Returns
+    -------
+    dict
+        Reduced formula -> meV per atom of the mixture; phases that no mixture can hold are left out.
+    """
+    from scipy.optimize import linprog
+
+    names = list(energies_ev_per_atom)
+    elements = sorted(atom_counts(reduced_formula(formula)))
+    fractions = np.array([_counts(name, elements) for name in names])
+    fractions /= fractions.sum(axis=1, keepdims=True)
+    target = np.array(_counts(reduced_formula(formula), elements))
+    balance: dict[str, Any] = {"A_eq": fractions.T, "b_eq": target / target.sum(), "method": "highs-ds"}
+    energies = np.array([energies_ev_per_atom[name] for name in names])
+    lowest = linprog(energies, **balance)
+    if not lowest.success:
+        return {}
+    costs = {}
+    for index, name in enumerate(names):
+        most = -linprog(-np.eye(len(names))[index], **balance).fun
+        if most < _BALANCE_TOLERANCE:
+            continue
+        bounds = [(most / 2 if other == index else 0.0, None) for other in range(len(names))]
+        costs[name] = 1000 * max(0.0, float(linprog(energies, bounds=bounds, **balance).fun - lowest.fun))
+    return costs
 
 
 def _stated_products(

@@ -93,7 +93,7 @@ class StabilityWorkChain(OnceMixin):
             for name in self.ctx.phases
             if f"phase_{name}" in self.ctx
         }
-        self.ctx.choice = choose_phases(self.ctx.proposal, self.inputs.settings, **relaxed)
+        self.ctx.choice = choose_phases(self.inputs.formula, self.ctx.proposal, self.inputs.settings, **relaxed)
         self.ctx.wanted = [COMPOUND, *self.ctx.choice["chosen"]]
         self.ctx.position = 0
 

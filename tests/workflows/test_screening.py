@@ -1,4 +1,4 @@
-"""The funnel end to end on emulated engines: throttling, failures, caching, and what it hands out."""
+"""The funnel end to end on emulated engines: throttling, failures, caching, references, and what it hands out."""
 
 from __future__ import annotations
 
@@ -8,49 +8,133 @@ import pytest
 
 # With Cs and with Rb, per anion: emulated fluorides need a second try, iodides of Rb vanish like killed jobs.
 SPACE = {"ab_elements": ["Ag", "Bi"], "c_elements": ["Cs", "Rb"], "d_elements": ["Br", "I", "F"]}
+EVERYTHING = {
+    "window_ev": [0.0, 99.0],
+    "exclude_elements": [],
+    "charge_balanced": False,
+    "bartel_factor_max": None,
+    "in_domain": False,
+    "closed_shell": False,
+    "exclude_known": False,
+    "n_candidates": 99,
+}
 
 
-def inputs(model: Any, code: Any, *, d_elements: list[str], n_candidates: int = 99, concurrent: int = 2) -> Any:
+def inputs(
+    model: Any,
+    code: Any,
+    *,
+    d_elements: list[str],
+    n_candidates: int = 99,
+    protocol: str = "gaps",
+    candidate: dict[str, Any] | None = None,
+    **funnel: Any,
+) -> Any:
     from aiida_perovskite.workflows.screening import ScreeningWorkChain
 
-    everything = {
-        "window_ev": [0.0, 99.0],
-        "exclude_elements": [],
-        "charge_balanced": False,
-        "bartel_factor_max": None,
-        "in_domain": False,
-        "closed_shell": False,
-        "exclude_known": False,
-        "n_candidates": n_candidates,
+    screening = {
+        "space": {"preset": None, **SPACE, "d_elements": d_elements},
+        "selection": {**EVERYTHING, "n_candidates": n_candidates},
+        "max_concurrent": 2,
+        **funnel,
     }
-    space = {**SPACE, "d_elements": d_elements}
-    screening = {"space": {"preset": None, **space}, "selection": everything, "max_concurrent": concurrent}
     return ScreeningWorkChain.get_builder_from_protocol(
-        {"relax": code, "gap": code}, overrides={"screening": screening}, model=model
+        {"relax": code, "gap": code},
+        protocol=protocol,
+        overrides={"screening": screening, "candidate": candidate or {}},
+        **({"model": model} if model is not None else {}),
     )
 
 
-def intervals(node: Any) -> list[tuple[Any, Any]]:
-    return [(child.ctime, child.mtime) for child in node.called if "Candidate" in child.process_label]
+def candidates(node: Any) -> dict[str, Any]:
+    """Return formula -> process of each compound that was computed."""
+    return {child.inputs.formula.value: child for child in node.called if "Candidate" in child.process_label}
+
+
+def steps_of(candidate: Any) -> set[str]:
+    """Return the labels under which a candidate called its steps."""
+    from aiida.orm import WorkflowNode
+
+    links = candidate.base.links.get_outgoing(node_class=WorkflowNode)
+    return {link.link_label for link in links if "WorkChain" in (link.node.process_label or "")}
 
 
 def test_one_failed_candidate_does_not_sink_the_funnel(tiny_model: Any, emulator_code: Any) -> None:
     from aiida.engine import run_get_node
 
-    outputs, node = run_get_node(inputs(tiny_model, emulator_code, d_elements=["Br", "I", "F"]))
+    outputs, node = run_get_node(inputs(tiny_model, emulator_code, d_elements=["Br", "I"]))
     assert node.is_finished_ok, node.exit_message
     results = outputs["results"].to_frame().set_index("formula")
-    assert len(results) == 6
+    assert len(results) == 4
     lost = results.loc["AgBiRb2I6"]
     assert not lost["passed"]
+    assert lost["stage"] == "failed"
     assert "left no results; its last output: emulator: killed" in lost["reason"]
-    assert results["gap_hse06_soc_ev"].notna().sum() == 5
+    assert lost["lattice_angstrom"] == 11.0, "a failed candidate keeps what it found"
+    assert results["gap_hse06_soc_ev"].notna().sum() == 3
     judged = results["gap_hse06_soc_ev"].between(0.0, 99.0)
     assert (results["passed"] == judged).all()
+    # The row is the candidate's own summary and verdict, beside what was predicted of it.
+    for formula, child in candidates(node).items():
+        row = results.loc[formula]
+        assert row["predicted_lower_ev"] < row["predicted_gap_ev"] < row["predicted_upper_ev"]
+        if formula != "AgBiRb2I6":
+            assert row["gap_hse06_soc_ev"] == child.outputs.summary["gap_hse06_soc_ev"]
+            assert row["reason"] == child.outputs.verdict["reason"]
+        # No engine, no step: the preset `gaps` leaves all others out.
+        assert steps_of(child) == {"relax", "gap"}
 
-    started = sorted(intervals(node))
+    started = sorted((child.ctime, child.mtime) for child in candidates(node).values())
     for begin, _ in started:
         assert sum(b <= begin < e for b, e in started) <= 2, "more candidates in flight than allowed"
+
+
+def test_references_and_geometries_beside_the_candidates(tiny_model: Any, emulator_code: Any) -> None:
+    import pandas as pd
+    from aiida.engine import run_get_node
+
+    from aiida_perovskite.data.table import CompositionTableData
+
+    # Nothing is as stable as the rules ask: a candidate leaves after its enthalpy, a reference goes on.
+    builder = inputs(
+        tiny_model,
+        emulator_code,
+        d_elements=["Cl"],
+        protocol="default",
+        candidate={"enthalpy_min_mev_per_atom": 1e6},
+        references=["Cs2AgInCl6"],
+        n_electronic=1,
+    )
+    binaries = ["CsCl", "RbCl", "AgCl", "BiCl3", "InCl3"]
+    frame = pd.DataFrame({"formula": binaries, "formation_energy_ev_per_atom": [-1.0] * len(binaries)})
+    builder.known_phases = CompositionTableData.from_frame(frame, name="existing")
+    outputs, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    first, second = outputs["selection"].to_frame()["formula"]
+    results = outputs["results"].to_frame()
+    assert results["formula"].tolist() == [first, second, "AgInCs2Cl6"]
+    results = results.set_index("formula")
+    children = candidates(node)
+    assert results["stage"].tolist() == ["stability", "geometry", "stability"]
+    assert results["passed"].tolist() == [False, True, False]
+    assert steps_of(children[first]) == {"relax", "gap", "stability"}
+    assert steps_of(children[second]) == {"relax"}
+    assert steps_of(children["AgInCs2Cl6"]) == {"relax", "gap", "stability", "absorption", "bands", "free_relax"}
+    assert results["slme_percent"].notna().tolist() == [False, False, True]
+    assert results["gap_hse06_soc_ev"].notna().tolist() == [True, False, True]
+    assert results["lattice_angstrom"].notna().all()
+    # A reference is in no selection, so nothing was predicted of it.
+    assert results["predicted_gap_ev"].notna().tolist() == [True, True, False]
+
+
+def test_a_reference_among_the_candidates_is_computed_once(tiny_model: Any, emulator_code: Any) -> None:
+    from aiida.engine import run_get_node
+
+    builder = inputs(tiny_model, emulator_code, d_elements=["Br"], references=["Cs2AgBiBr6", "Cs2BiAgBr6"])
+    outputs, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    assert sorted(outputs["results"].to_frame()["formula"]) == ["AgBiCs2Br6", "AgBiRb2Br6"]
+    assert len(candidates(node)) == 2
 
 
 def test_every_candidate_failed_is_an_error_that_says_why(tiny_model: Any, emulator_code: Any) -> None:
@@ -91,10 +175,33 @@ def test_an_unconverged_density_is_tried_once_more(tiny_model: Any, emulator_cod
 
 
 @pytest.mark.parametrize("missing", ["dataset", "code_learning"])
-def test_without_a_model_all_that_training_needs_is_demanded(tiny_model: Any, emulator_code: Any, missing: str) -> None:
+def test_without_a_model_all_that_training_needs_is_demanded(emulator_code: Any, missing: str) -> None:
     from aiida.engine import run_get_node
 
-    builder = inputs(tiny_model, emulator_code, d_elements=["Br"])
-    del builder.model
+    builder = inputs(None, emulator_code, d_elements=["Br"])
     with pytest.raises(ValueError, match=missing):
         run_get_node(builder)
+
+
+def test_presets_and_engines_choose_the_steps(emulator_code: Any) -> None:
+    from aiida_perovskite.workflows.ports import STEPS
+    from aiida_perovskite.workflows.protocols import ProtocolError
+
+    def given(**changes: Any) -> dict[str, str]:
+        builder = inputs(None, emulator_code, d_elements=["Br"], **changes)
+        return {step: builder[step]["engine"].value for step in STEPS if builder[step].get("engine") is not None}
+
+    assert given() == {"relax": "chgnet", "gap": "gpaw"}
+    everything = given(protocol="default")
+    assert set(everything) == set(STEPS)
+    assert given(protocol="default", engines={"bands": None, "free_relax": None}).keys() == everything.keys() - {
+        "bands",
+        "free_relax",
+    }
+    builder = inputs(None, emulator_code, d_elements=["Br"], protocol="default")
+    assert (builder.relax.parameters["symmetry"], builder.free_relax.parameters["symmetry"]) == ("fixed", "free")
+    assert builder.n_electronic is None
+    with pytest.raises(ProtocolError, match="leave_erly"):
+        inputs(None, emulator_code, d_elements=["Br"], candidate={"leave_erly": False})
+    with pytest.raises(ValueError, match="no installed engine 'vasp' offers the step 'gap'"):
+        given(engines={"gap": "vasp"})

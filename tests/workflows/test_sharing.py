@@ -1,0 +1,75 @@
+"""Work that several compounds share: what counts as the same, and whose result is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def key(aiida_profile_clean: Any, emulator_code: Any) -> Callable[..., str]:
+    """Return a function that gives the key of an energy with changed inputs."""
+    from aiida.orm import Dict, StructureData
+    from ase.build import bulk
+
+    from aiida_perovskite.workflows.gpaw.energy import GpawEnergyWorkChain
+    from aiida_perovskite.workflows.sharing import shared_key
+
+    def make(workflow: Any = GpawEnergyWorkChain, a: float = 4.1, cutoff: float = 300, **changes: Any) -> str:
+        structure = StructureData(ase=bulk("CsCl", "cesiumchloride", a=a))
+        given = {"structure": structure, "parameters": Dict({"cutoff_ev": cutoff, "smearing_ev": 0.01})}
+        return shared_key(workflow, {**given, "code": emulator_code, **changes})
+
+    return make
+
+
+def test_equal_content_is_the_same_work(key: Callable[..., str]) -> None:
+    from aiida.orm import Dict
+
+    assert key() == key()
+    # The order in which settings were written, and where and how long a job may run, change no result.
+    assert key() == key(parameters=Dict({"smearing_ev": 0.01, "cutoff_ev": 300}))
+    assert key() == key(options={"max_wallclock_seconds": 60, "resources": {"num_machines": 1}})
+
+
+def test_whatever_changes_the_result_is_other_work(key: Callable[..., str], python_code: Any) -> None:
+    from aiida.orm import List, StructureData
+    from ase.build import bulk
+
+    from aiida_perovskite.workflows.chgnet.energy import ChgnetEnergyWorkChain
+
+    changed = [
+        key(a=4.1001),
+        key(cutoff=301),
+        key(code=python_code),
+        key(ChgnetEnergyWorkChain),
+        key(magnetic_moments=List([1.0, 0.0])),
+        key(structures={"mine": StructureData(ase=bulk("CsCl", "cesiumchloride", a=4.0))}),
+    ]
+    assert len({key(), *changed}) == len(changed) + 1
+
+
+def test_what_succeeded_is_taken_before_what_runs_and_what_failed_never(aiida_profile_clean: Any) -> None:
+    from aiida.orm import WorkChainNode
+
+    from aiida_perovskite.workflows.sharing import SHARED_KEY, find_shared
+
+    def process(state: str, exit_status: int | None = None, key: str = "wanted") -> Any:
+        node = WorkChainNode().store()
+        node.set_process_state(state)
+        if exit_status is not None:
+            node.set_exit_status(exit_status)
+        node.base.extras.set(SHARED_KEY, key)
+        return node
+
+    assert find_shared("wanted") is None
+    for state, status in (("finished", 400), ("killed", None), ("excepted", None)):
+        process(state, status)
+    process("running", key="other")
+    assert find_shared("wanted") is None
+    running = process("waiting")
+    assert find_shared("wanted").uuid == running.uuid
+    done = process("finished", 0)
+    assert find_shared("wanted").uuid == done.uuid
