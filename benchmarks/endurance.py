@@ -3,8 +3,10 @@
 ``python benchmarks/endurance.py`` runs one campaign twice, each in a profile of its own below a temporary folder:
 thirty candidates relaxed with CHGNet, the first two of them with a GPAW gap. While the second runs, SIGKILL hits, at
 moments drawn from ``--seed``, the daemon's worker, its broker, the daemon alone or with all it started, and running
-engines; a daemon that is gone is started again, as a user would. Writes ``results/endurance.csv`` and exits with 1 if
-the tables differ. Linux only; it touches no process of another profile. Ten to thirty minutes on two cores.
+engines; a daemon that is gone is started again, as a user would. A campaign in which nothing moves any more gets what
+AiiDA prescribes (``verdi daemon stop``, ``verdi process repair``, ``verdi daemon start``), and the table says how often
+that was needed. Writes ``results/endurance.csv`` and exits with 1 if the tables differ. Linux only; it touches no
+process of another profile. Ten to thirty minutes on two cores.
 """
 
 from __future__ import annotations
@@ -36,9 +38,11 @@ SCRIPTS = ("relax.py", "gap.py", "energy.py", "phases.py", "absorption.py", "ban
 # What is killed, and how often among 14 kills. `daemon` is the supervisor with all that it started, as when a machine
 # loses power; `supervisor` leaves its worker and broker behind, as orphans.
 KINDS = {"engine": 5, "worker": 4, "daemon": 2, "supervisor": 2, "broker": 1}
+REPAIR = "repair"
 TOLERANCE = 1e-6  # eV, Angstrom, ...: far below anything that is read off the table
 PATIENCE_S = 20.0  # how long a kill waits for a process of its kind to appear
 GIVE_UP_S = 5400.0
+STALLED_S = 90.0  # no process changed and no engine ran for so long: nothing will happen any more
 # Seconds instead of half a minute for a gap: Gamma alone, few plane waves and bands.
 OVERRIDES: dict[str, Any] = {
     "screening": {"selection": {"window_ev": [0.0, 9.0]}, "references": []},
@@ -86,6 +90,8 @@ def main() -> int:
         "candidates": len(calm["table"]),
         "electronic": options.electronic,
         **{f"kills_{kind}": rough["kills"].get(kind, 0) for kind in KINDS},
+        "repairs_undisturbed": calm["kills"].get(REPAIR, 0),
+        "repairs_disturbed": rough["kills"].get(REPAIR, 0),
         "jobs_undisturbed": calm["jobs"],
         "jobs_disturbed": rough["jobs"],
         "seconds_undisturbed": round(calm["seconds"]),
@@ -173,11 +179,18 @@ def disturb(home: Path, pk: int, kills: int, chance: random.Random, expected_s: 
     pause = expected_s / (kills + 1)
     due = chance.uniform(0.3, 1.7) * pause
     deck: list[str] = []
+    seen, moved = state_of_all(), start
     while not terminated(pk):
         now = time.monotonic() - start
+        if (state := state_of_all()) != seen or any(own_processes(home, "engine")):
+            seen, moved = state, time.monotonic()
+        elif time.monotonic() - moved > STALLED_S:
+            killed[REPAIR] += 1
+            print(f"[{now:6.1f} s] nothing moves: {repair()}", flush=True)
+            moved = time.monotonic()
         if now > GIVE_UP_S:
             raise TimeoutError(f"the campaign has not ended after {now:.0f} s")
-        if killed.total() < kills and now > due:
+        if killed.total() - killed[REPAIR] < kills and now > due:
             deck = deck or chance.sample(list(KINDS), sum(KINDS.values()), counts=list(KINDS.values()))
             kind = deck.pop()
             found = await_process(home, kind)
@@ -269,6 +282,22 @@ def terminated(pk: int) -> bool:
 
     load_profile(PROFILE)
     return bool(load_node(pk).is_terminated)
+
+
+def state_of_all() -> tuple[Any, ...]:
+    """Return what changes whenever a process of the profile does: the last change, and the number of processes."""
+    from aiida import load_profile
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    load_profile(PROFILE)
+    query = QueryBuilder().append(ProcessNode, project="mtime", tag="process").order_by({"process": {"mtime": "desc"}})
+    return query.first(flat=True), QueryBuilder().append(ProcessNode).count()
+
+
+def repair() -> str:
+    """Do what AiiDA prescribes for processes whose task was lost with the broker; return what it said."""
+    steps = (("daemon", "stop"), ("process", "repair"), ("daemon", "start"))
+    return " ".join(" ".join(command("verdi", "-p", PROFILE, *words, fails=True).split()) for words in steps)
 
 
 def outcome(pk: int) -> dict[str, Any]:

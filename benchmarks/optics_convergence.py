@@ -37,16 +37,16 @@ from aiida_perovskite.workflows.protocols import load_protocol
 RESULTS = Path(__file__).parent / "results"
 FORMULAS = ("AgBiCs2Br6", "AgInCs2Cl6")
 ABSORPTION: dict[str, dict[str, Any]] = {
-    "fast": {},
+    "balanced": {},
     "k-points 2x2x2": {"kpoints_optical": [2, 2, 2]},
+    "k-points 4x4x4": {"kpoints_optical": [4, 4, 4]},
     "k-points 6x6x6": {"kpoints_optical": [6, 6, 6]},
-    "k-points 8x8x8": {"kpoints_optical": [8, 8, 8]},
+    "k-points 10x10x10": {"kpoints_optical": [10, 10, 10]},
     "cutoff 400 eV": {"cutoff_ev": 400},
     "broadening 0.025 eV": {"broadening_ev": 0.025},
     "broadening 0.1 eV": {"broadening_ev": 0.1},
     "30 empty bands": {"optical_empty_bands": 30},
     "eigenstates 1e-5": {"convergence_optical_ev2_per_electron": 1e-5},
-    "local fields": {"local_fields": True},
 }
 COARSE = {"kpoint_density": 2.0}
 ENERGY: dict[str, dict[str, Any]] = {

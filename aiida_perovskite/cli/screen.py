@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Compound computed to compare with, instead of Cs2AgBiBr6; may be repeated.",
 )
+@click.option("--max-concurrent", type=click.IntRange(min=1), help="Candidates in flight at the same time.")
 @click.option("--relax-protocol", help="Protocol of the geometry: fast, balanced, precise.")
 @click.option("--gap-protocol", help="Protocol of the band gap: fast, balanced, precise.")
 @click.option("--train-protocol", help="Protocol of the training.")
@@ -153,6 +154,8 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         funnel.setdefault("selection", {})["n_candidates"] = choices["n_candidates"]
     if choices["n_electronic"] is not None:
         funnel["n_electronic"] = choices["n_electronic"]
+    if choices["max_concurrent"] is not None:
+        funnel["max_concurrent"] = choices["max_concurrent"]
     if choices["references"]:
         funnel["references"] = [Composition.parse(text).pretty for text in choices["references"]]
     codes = {step: load_code(choices[f"code_{step}"]) for step in ("learning", "relax", "gap")}

@@ -85,7 +85,7 @@ def test_masses_are_those_of_the_parabolas() -> None:
     lines.set_array("n_occupied_soc", np.array([2]))
     lines.set_array("eigenvalues_hse06_soc_ev", energies[None])
     results = Dict({"lines": indices, "levels": ["pbe", "hse06_soc"], "functional": "HSE06"})
-    found = analyse_bands(cell, lines, results, plan, masses())
+    found = analyse_bands(cell, lines, results, plan, Dict(GAP), masses())
     rows = found["masses"]["rows"]
     holes = sorted(row["mass"] for row in rows if (row["carrier"], row["direction"]) == ("hole", "X-G"))
     assert holes == pytest.approx([-0.9, -0.2], rel=1e-3)
