@@ -166,7 +166,7 @@ def campaign(home: Path, settings: dict[str, Any], kills: int, seed: int, expect
         raise
     finally:
         command("verdi", "-p", PROFILE, "daemon", "stop", fails=True)
-        for kind in ("supervisor", "worker", "broker", "engine"):  # orphans of a daemon that was killed
+        for kind in ("supervisor", "worker", "broker", "statistics", "engine"):  # orphans of a daemon that was killed
             for pid in list(own_processes(home, kind)):
                 kill(home, kind, pid)
 
@@ -238,6 +238,8 @@ def is_own(home: Path, kind: str, pid: int) -> bool:
         return False
     if kind == "engine":
         return place.is_relative_to(home) and any(script in words for script in SCRIPTS)
+    if kind == "statistics":  # a helper of the supervisor that outlives it
+        return any("circus import stats" in word for word in words)
     word = {"worker": "worker", "broker": "broker", "supervisor": "start-circus", "daemon": "start-circus"}[kind]
     return "daemon" in words and word in words
 

@@ -31,6 +31,8 @@ METASTABLE_MEV_PER_ATOM = -50.0
 """Lowest decomposition enthalpy of what still counts as metastable."""
 
 _BALANCE_TOLERANCE = 1e-6  # atoms per formula unit
+_LARGEST_DENOMINATOR = 1000  # of the moles of a balanced reaction
+_ROUNDING = 1e-9  # of the solver, moles
 _INFEASIBLE = 2  # status of scipy's linprog
 _TERM = re.compile(r"\s*(?P<count>\d+\s*/\s*0*[1-9]\d*|\d*\.?\d+)?\s*\*?\s*(?P<formula>[A-Z(][A-Za-z0-9.()]*)\s*")
 
@@ -412,9 +414,10 @@ def _balance(compound: str, products: list[str]) -> dict[str, float]:
     if moles.min() < -_BALANCE_TOLERANCE:
         name = products[int(np.argmin(moles))]
         raise ValueError(f"{compound} would have to take up {name}, not give it off; leave {name} out")
-    # Rounded: the solver leaves 0.9999999999999989 where a reader expects 1.
-    whole = [round(float(count), 9) for count in moles]
-    return {name: count for name, count in zip(products, whole, strict=True) if count > _BALANCE_TOLERANCE}
+    # The solver leaves 0.9999999999999989 where a reader expects 1.
+    simple = [float(Fraction(float(count)).limit_denominator(_LARGEST_DENOMINATOR)) for count in moles]
+    exact = [near if abs(near - count) < _ROUNDING else float(count) for near, count in zip(simple, moles, strict=True)]
+    return {name: count for name, count in zip(products, exact, strict=True) if count > _BALANCE_TOLERANCE}
 
 
 def _difference(compound: str, own: float, competitors: Mapping[str, float], products: Mapping[str, float]) -> float:

@@ -36,7 +36,7 @@ def codes(aiida_profile_clean: Any, aiida_localhost: Any, aiida_code_installed: 
         (["--preset", "thsis"], "choose from default, gaps, thesis"),
         (["--gap-protocol", "fats"], "choose from fast"),
         (["--overrides", "misspelt.yaml"], "unknown setting 'windw_ev'"),
-        (["--overrides", "step.yaml"], "the steps are gap, relax, screening, train"),
+        (["--overrides", "step.yaml"], "the steps are absorption, bands"),
         (["--overrides", "broken.yaml"], "not valid YAML"),
         (["--dataset", "nan.csv", "--target", "gap_ev"], "no number in row 3"),
         (["--dataset", "nan.csv"], "needs --target"),

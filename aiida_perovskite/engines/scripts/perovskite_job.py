@@ -122,8 +122,9 @@ def check_settings(parameters: Any, kinds: Mapping[str, Any]) -> None:
         numbers = value if kind is list else [value] if kind in (int, float) else []
         if any(isinstance(n, bool) or not isinstance(n, int | float) or not n > 0 for n in numbers) and name != "seed":
             raise ScriptError("bad_input", f"parameter {name} must be positive ({kind.__name__}), not {value!r}")
-    if len(parameters.get("kpoints", [1, 1, 1])) != 3:
-        raise ScriptError("bad_input", f"parameter kpoints must be three numbers, not {parameters['kpoints']}")
+    for name in kinds:
+        if name.startswith("kpoints") and len(parameters[name]) != 3:
+            raise ScriptError("bad_input", f"parameter {name} must be three numbers, not {parameters[name]}")
 
 
 def describe_atoms(atoms: Any, moments: list[float] | None = None) -> dict[str, Any]:

@@ -211,12 +211,12 @@ def run(path: str) -> Outcome:
         energies = np.arange(n_points) * parameters["energy_step_ev"]
         strengths = oscillator_strengths(transitions, atoms.get_volume() / BOHR_ANGSTROM**3, rotations(dense))
         eps = np.array([dielectric_function(strengths[a, a], energies, parameters["broadening_ev"]) for a in range(3)])
-    static = eps[:, 0].real
     with watch.step("densities"):
         dos_energies, densities = projected_densities(dense, parameters, ground.n_occupied)
     if parameters["local_fields"]:
         with watch.step("local_fields"):
             eps = local_field_dielectric_function(dense, parameters, energies)
+    static = eps[:, 0].real
     lowest = min(float(part.energies_ev.min()) for part in transitions)
     progress(f"lowest direct transition {lowest:.3f} eV, static dielectric constant {static.mean():.2f}")
     properties = {

@@ -43,7 +43,10 @@ def read_lines(content: dict[str, Any]) -> tuple[np.ndarray, dict[str, list[int]
     where: dict[tuple[float, ...], int] = {}
     indices: dict[str, list[int]] = {}
     for name, line in lines.items():
-        array = np.asarray(line, dtype=float)
+        try:
+            array = np.asarray(line, dtype=float)
+        except (TypeError, ValueError):
+            array = np.empty(0)
         if array.ndim != 2 or array.shape[1] != 3 or not np.isfinite(array).all():
             raise ScriptError("bad_input", f"line {name} must be a list of k-points of three numbers each")
         indices[name] = []
