@@ -160,13 +160,19 @@ class CandidateWorkChain(OnceMixin):
     def run_stage(self) -> Any:
         """Submit the next step."""
         stage = self.ctx.stages[0]
-        workflow, inputs = getattr(self, f"prepare_{stage}")()
+        prepared = getattr(self, f"prepare_{stage}")()
+        if prepared is None:
+            self.ctx.running = None
+            return None
+        workflow, inputs = prepared
         return ToContext(running=self.submit_once(stage, workflow, **inputs))
 
     def keep_stage(self) -> ExitCode | None:
         """Hand out what a step found, or say why it failed."""
         stage = self.ctx.stages.pop(0)
         node = self.ctx.running
+        if node is None:
+            return None
         base = stage.removeprefix("relaxed_")
         if not node.is_finished_ok:
             message = how_it_ended(node)
@@ -263,9 +269,12 @@ class CandidateWorkChain(OnceMixin):
             self.out("densities", outputs.densities)
         return None
 
-    def prepare_bands(self) -> tuple[Any, dict[str, Any]]:
-        """Compute bands along the path and away from the edges."""
+    def prepare_bands(self) -> tuple[Any, dict[str, Any]] | None:
+        """Compute bands along the path and away from the edges, if the cell is one that has such lines."""
         plan = plan_lines(self.ctx.structure, self.ctx.gap, self.inputs.masses)
+        if not plan["lines"]:
+            self.report(f"no bands: {'; '.join(plan['limits'])}")
+            return None
         workflow, inputs = self._electronic("bands")
         return workflow, inputs | {"plan": plan}
 

@@ -59,6 +59,18 @@ def validate_training(value: Dict | None, _: Any) -> str | None:
     return None
 
 
+def validate_references(value: List | None, _: Any) -> str | None:
+    """Refuse what is no double perovskite before anything runs."""
+    from aiida_perovskite.chemistry import Composition
+
+    try:
+        for text in value.get_list() if value is not None else []:
+            Composition.parse(text)
+    except ValueError as error:
+        return f"references: {error}"
+    return None
+
+
 class ScreeningWorkChain(OnceMixin):
     """Screen a space of double perovskites and compute the best candidates.
 
@@ -100,6 +112,7 @@ class ScreeningWorkChain(OnceMixin):
             "references",
             valid_type=List,
             required=False,
+            validator=validate_references,
             help="Compounds that are computed beside the candidates, in every step, to compare with.",
         )
         spec.expose_inputs(CandidateWorkChain, exclude=("formula", "window_ev"))

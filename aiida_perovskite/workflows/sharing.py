@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiida.common import LinkType
@@ -12,6 +13,7 @@ from aiida.orm import AbstractCode, Node, ProcessNode, QueryBuilder
 
 SHARED_KEY = "perovskite_shared_key"  # extra of a process by which another WorkChain that wants the same finds it
 ALIVE = ("created", "running", "waiting")
+ABANDONED = timedelta(days=2)  # a phase that has not changed for so long was left behind by an interpreter that ended
 
 
 class OnceMixin(WorkChain):
@@ -51,8 +53,10 @@ class OnceMixin(WorkChain):
 
 
 def shared_key(workflow: type[WorkChain], inputs: Mapping[str, Any]) -> str:
-    """Return a digest of a WorkChain and the content of its inputs; where and with which job options does not count."""
-    parts = [workflow.__name__]
+    """Return a digest of a WorkChain, its script and the content of its inputs; job options do not count."""
+    script = getattr(workflow, "_script", None)
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in script.files] if script else []
+    parts = [workflow.__name__, *digests]
     for path, value in sorted(_leaves(inputs)):
         if isinstance(value, AbstractCode):
             parts.append(f"{path}={value.uuid}")
@@ -62,12 +66,13 @@ def shared_key(workflow: type[WorkChain], inputs: Mapping[str, Any]) -> str:
 
 
 def find_shared(key: str) -> ProcessNode | None:
-    """Return the process of this key that succeeded, else one that is alive."""
+    """Return the process of this key that succeeded, else one that is alive and not abandoned."""
     query = QueryBuilder().append(ProcessNode, filters={f"extras.{SHARED_KEY}": key}, tag="process")
     query.order_by({"process": "id"})
     nodes: list[ProcessNode] = query.all(flat=True)
     finished = [node for node in nodes if node.is_finished_ok]
-    alive = [node for node in nodes if node.process_state is not None and node.process_state.value in ALIVE]
+    recent = datetime.now(UTC) - ABANDONED
+    alive = [node for node in nodes if node.process_state and node.process_state.value in ALIVE and node.mtime > recent]
     return next(iter(finished + alive), None)
 
 

@@ -126,17 +126,18 @@ class StabilityWorkChain(OnceMixin):
         computed = [name for name in self.ctx.choice["chosen"] if f"energy_{name}" in self.ctx]
         phases = {f"energy_{name}": self.ctx[f"energy_{name}"].outputs.results for name in computed}
         phases |= {f"relaxed_{name}": self.ctx[f"phase_{name}"].outputs.results for name in computed}
-        result, node = assess_stability.run_get_node(
-            self.inputs.formula,
-            self.ctx[f"energy_{COMPOUND}"].outputs.results,
-            self.ctx.proposal,
-            self.ctx.choice,
-            Dict(self.ctx.failures),
-            **known,
-            **phases,
-        )
-        if not node.is_finished_ok:
-            return self.exit_codes.ERROR_NO_ENTHALPY.format(message=how_it_ended(node))
+        try:
+            result = assess_stability(
+                self.inputs.formula,
+                self.ctx[f"energy_{COMPOUND}"].outputs.results,
+                self.ctx.proposal,
+                self.ctx.choice,
+                Dict(self.ctx.failures),
+                **known,
+                **phases,
+            )
+        except ValueError as error:  # energies that must not be compared
+            return self.exit_codes.ERROR_NO_ENTHALPY.format(message=str(error))
         self.out("stability", result)
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,12 +141,14 @@ def test_the_ranking_sorts_by_number_both_ways_and_by_name(report: Any) -> None:
 
 
 def test_the_ranking_filters_by_elements_and_by_what_was_computed(report: Any) -> None:
-    everything = len(column(report, 2))
+    names = column(report, 2)
+    everything = len(names)
     words = report.find_element(By.ID, "filter")
-    words.send_keys("Ag Br")
+    # Which compounds survive the funnel changes as the shipped table grows: take what the first one is made of.
+    one, other = re.findall("[A-Z][a-z]?", names[0])[-2:]
+    words.send_keys(f"{one} {other}")
     shown = column(report, 2)
-    assert 0 < len(shown) < everything
-    assert all("Ag" in name and "Br" in name for name in shown)
+    assert shown == [name for name in names if {one, other} <= set(re.findall("[A-Z][a-z]?", name))]
     assert report.find_element(By.ID, "shown").text == f"{len(shown)} of {everything} shown"
     words.clear()
     words.send_keys(" ")

@@ -51,7 +51,10 @@ def candidate(aiida_profile_clean: Any, emulator_code: Any) -> Any:
             builder[step]["code"] = emulator_code
             builder[step]["parameters"] = Dict(load_protocol(f"{engine}_{STEPS[step][1]}", None, free))
         for port, value in changes.items():
-            builder[port] = value
+            if value is None:
+                del builder[port]
+            else:
+                builder[port] = value
         return run_get_node(builder)
 
     return run
