@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiida.engine import ExitCode
+from aiida.orm import StructureData
 from aiida.parsers.parser import Parser
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from aiida_perovskite.engines import EnergyResult
 
 # One exit status for each EngineError code. 3xx: nothing to repair, 4xx: a handler may repair it, 5xx: relaxation.
@@ -48,6 +51,13 @@ class EngineParser(Parser):
         except EngineError as error:
             return ExitCode(EXIT_STATUS[error.code], str(error))
         return None
+
+
+def structure_node(atoms: Atoms) -> StructureData:
+    """Return a structure as a node, without moments: AiiDA would make atoms of one element different kinds."""
+    plain = atoms.copy()
+    plain.set_initial_magnetic_moments(None)
+    return StructureData(ase=plain)
 
 
 def energy_record(engine: str, result: EnergyResult) -> dict[str, Any]:

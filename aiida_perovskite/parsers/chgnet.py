@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aiida.orm import Dict, StructureData
+from aiida.orm import Dict
 
-from aiida_perovskite.parsers.base import EngineParser, energy_record
+from aiida_perovskite.parsers.base import EngineParser, energy_record, structure_node
 
 
 class ChgnetRelaxParser(EngineParser):
@@ -15,9 +15,7 @@ class ChgnetRelaxParser(EngineParser):
         from aiida_perovskite.engines.chgnet import parse_relax
 
         result = parse_relax(results)
-        atoms = result.atoms.copy()
-        atoms.set_initial_magnetic_moments(None)
-        self.out("structure", StructureData(ase=atoms))
+        self.out("structure", structure_node(result.atoms))
         self.out("results", Dict(result.properties))
 
 
@@ -29,9 +27,7 @@ class ChgnetPhasesParser(EngineParser):
         from aiida_perovskite.engines.chgnet import parse_phases
 
         result = parse_phases(results)
-        atoms = result.atoms.copy()
-        atoms.set_initial_magnetic_moments(None)
-        self.out("structure", StructureData(ase=atoms))
+        self.out("structure", structure_node(result.atoms))
         self.out("results", Dict(result.properties))
 
 

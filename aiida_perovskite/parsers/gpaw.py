@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiida.orm import ArrayData, BandsData, Dict, StructureData
+from aiida.orm import ArrayData, BandsData, Dict
 
-from aiida_perovskite.parsers.base import EngineParser, energy_record
+from aiida_perovskite.parsers.base import EngineParser, energy_record, structure_node
 
 if TYPE_CHECKING:
     import numpy as np
-    from ase import Atoms
 
     from aiida_perovskite.engines.gpaw import GapResult
 
@@ -23,11 +22,9 @@ class GpawGapParser(EngineParser):
         from aiida_perovskite.engines.gpaw import parse_gap
 
         result = parse_gap(results, arrays)
-        atoms = result.atoms.copy()
-        atoms.set_initial_magnetic_moments(None)
-        self.out("structure", StructureData(ase=atoms))
+        self.out("structure", structure_node(result.atoms))
         for name in ("pbe", "hse06", "hse06_soc"):
-            self.out(f"bands_{name}", _bands(result, atoms, getattr(result, f"eigenvalues_{name}_ev")))
+            self.out(f"bands_{name}", _bands(result, getattr(result, f"eigenvalues_{name}_ev")))
         self.out("results", Dict(result.properties))
 
 
@@ -85,10 +82,10 @@ class GpawBandsParser(EngineParser):
         self.out("results", Dict(result.properties))
 
 
-def _bands(result: GapResult, atoms: Atoms, eigenvalues: np.ndarray) -> BandsData:
+def _bands(result: GapResult, eigenvalues: np.ndarray) -> BandsData:
     """Return the eigenvalues, shape (spins, k-points, bands), in eV on the k-points of ``result``."""
     bands = BandsData()
-    bands.set_cell(atoms.cell.array)
+    bands.set_cell(result.atoms.cell.array)
     bands.set_kpoints(result.kpoints, weights=result.weights)
     bands.set_bands(eigenvalues if len(eigenvalues) > 1 else eigenvalues[0], units="eV")
     return bands

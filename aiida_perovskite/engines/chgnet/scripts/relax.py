@@ -1,7 +1,7 @@
 """Relax a structure with CHGNet: ``python relax.py input.json`` writes ``results.json`` in the working directory.
 
-Self-contained: needs CHGNet, ASE, spglib and numpy, not the package that ships it. ``results.json`` is written whatever
-happens; the exit status is 0 only if the relaxation converged.
+Needs CHGNet, ASE, spglib, numpy and the two modules that travel beside it, not the package that ships them.
+``results.json`` is written whatever happens; the exit status is 0 only if the relaxation converged.
 """
 
 from __future__ import annotations
