@@ -16,7 +16,7 @@ def judge_gap(gap: Dict, window_ev: List) -> Dict:
     low, high = window_ev.get_list()
     value = gap["gap_hse06_soc_ev"]
     window = f"{low:g}-{high:g} eV"
-    if gap["pbe_gapless"]:
+    if gap.get_dict().get("pbe_gapless"):
         passed, reason = False, "PBE has no gap: the hybrid gap starts from a metal and is not to be trusted"
     elif low <= value <= high:
         passed, reason = True, f"gap of {value:.2f} eV lies in {window}"

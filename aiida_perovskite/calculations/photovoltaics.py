@@ -97,19 +97,18 @@ def analyse_bands(
 
 @calcfunction  # type: ignore[untyped-decorator]
 def analyse_absorption(
-    spectrum: ArrayData, transitions: ArrayData, results: Dict, gap: Dict, settings: Dict
+    spectrum: ArrayData, results: Dict, gap: Dict, settings: Dict, transitions: ArrayData | None = None
 ) -> dict[str, Any] | ExitCode:
     """Shift a spectrum to the gap with spin-orbit coupling and compute the efficiency.
 
-    ``settings`` are those of the protocol ``efficiency``. Outputs: ``absorption`` (shifted), ``optics`` (gaps, onset,
-    shift), ``efficiency`` (at one thickness) and ``efficiency_curves`` (against thickness, and current-voltage).
+    ``settings`` are those of the protocol ``efficiency``. Without ``transitions`` the first allowed one is read off the
+    spectrum, and the lowest direct one is that of ``results``. Outputs: ``absorption`` (shifted), ``optics`` (gaps,
+    onset, shift), ``efficiency`` (at one thickness) and ``efficiency_curves`` (against thickness, current-voltage).
     """
-    from aiida_perovskite.photovoltaics import EfficiencySettings, direct_allowed_gap, kind_of_gap, shift_to_gap
+    from aiida_perovskite.photovoltaics import EfficiencySettings, kind_of_gap, shift_to_gap
 
     try:
-        allowed = direct_allowed_gap(
-            *(transitions.get_array(name) for name in ("valence_ev", "conduction_ev", "squared_momentum"))
-        )
+        allowed = _allowed_gap(spectrum, results, transitions)
         absorber = shift_to_gap(
             spectrum.get_array("energy_ev"),
             spectrum.get_array("absorption_per_cm"),
@@ -145,3 +144,19 @@ def analyse_absorption(
         "efficiency": Dict(numbers),
         "efficiency_curves": series,
     }
+
+
+def _allowed_gap(spectrum: ArrayData, results: Dict, transitions: ArrayData | None) -> Any:
+    from dataclasses import replace
+
+    from aiida_perovskite.photovoltaics import direct_allowed_gap, direct_allowed_gap_from_absorption
+
+    if transitions is not None:
+        names = ("valence_ev", "conduction_ev", "squared_momentum")
+        return direct_allowed_gap(*(transitions.get_array(name) for name in names))
+    found = direct_allowed_gap_from_absorption(
+        spectrum.get_array("energy_ev"),
+        spectrum.get_array("absorption_per_cm").mean(axis=1),
+        broadening_ev=results["broadening_ev"],
+    )
+    return replace(found, lowest_direct_ev=results["lowest_direct_transition_ev"])

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 from aiida.cmdline.utils import echo
 
+from aiida_perovskite.cli.reviving import Watch, daemon_state, revive
+
 if TYPE_CHECKING:
     from aiida.orm import CalcJobNode, ProcessNode
 
@@ -20,23 +22,27 @@ POLL_SECONDS = 2.0  # fast enough to follow by eye, slow enough to cost nothing 
 
 
 def require_daemon() -> None:
-    """Raise ValueError if no daemon would take up what is submitted."""
-    from aiida.engine.daemon.client import get_daemon_client
-
-    if not get_daemon_client().is_daemon_running:
+    """Raise ValueError if no daemon would take up what is submitted; one that was killed is started again."""
+    state = daemon_state()
+    if state == "stopped":
         raise ValueError("the daemon is not running, so nothing would start: run `verdi daemon start` first")
+    if state == "killed":
+        echo.echo_warning("the daemon was killed: repairing the processes and starting it again", err=True)
+        revive()
 
 
 def wait_for(node: ProcessNode, *, quiet: bool = False) -> None:
     """Follow a process to its end: reports as they come and, on a terminal, what each job printed last.
 
-    Interrupting leaves the process running. A process that failed raises ValueError with its exit message.
+    A daemon that is killed meanwhile is started again, and processes whose task was lost get a new one. Interrupting
+    leaves the process running. A process that failed raises ValueError with its exit message.
     """
     from aiida.orm import ProcessNode, load_node
 
     from aiida_perovskite.workflows.interfaces import how_it_ended
 
     start, shown, told = time.monotonic(), 0, time.monotonic()
+    watch = Watch()
     try:
         while True:
             # A node caches what it read: a fresh one sees what the daemon did meanwhile.
@@ -46,6 +52,7 @@ def wait_for(node: ProcessNode, *, quiet: bool = False) -> None:
                 shown = _print_reports(fresh, shown, start)
             if fresh.is_terminated:
                 break
+            watch.look()
             if not quiet and sys.stdout.isatty():
                 click.echo(f"\r\033[K[{_clock(start)}] {_status(fresh)}"[:TERMINAL_WIDTH], nl=False)
             elif not quiet and time.monotonic() - told > LOG_SECONDS:

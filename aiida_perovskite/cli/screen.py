@@ -92,6 +92,12 @@ if TYPE_CHECKING:
     "--code-relax", default="chgnet@localhost", show_default=True, help="Interpreter with the geometries' engine."
 )
 @click.option("--code-gap", default="gpaw@localhost", show_default=True, help="Interpreter with the electrons' engine.")
+@click.option(
+    "--engine",
+    help="Engine of every step that it offers, e.g. `aims` (FHI-aims) instead of CHGNet and GPAW; structure types of "
+    "competing phases stay with CHGNet.",
+)
+@click.option("--code-engine", help="Program of --engine; `ENGINE@localhost` if not given.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Show progress until the campaign ends.")
 @options.DRY_RUN(help="Check every input and print what would be done; submit nothing.")
 @JSON()
@@ -105,6 +111,7 @@ def cmd_screen(campaign: str, wait: bool, dry_run: bool, as_json: bool, **choice
     \b
       aiida-perovskite screen --dry-run
       aiida-perovskite screen -c halides -N 10 --gap-protocol fast
+      aiida-perovskite screen -c halides --engine aims --code-engine aims@cluster --gap-protocol thesis
     """
     from aiida.engine import submit
 
@@ -159,6 +166,10 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
     if choices["references"]:
         funnel["references"] = [Composition.parse(text).pretty for text in choices["references"]]
     codes = {step: load_code(choices[f"code_{step}"]) for step in ("learning", "relax", "gap")}
+    if choices["engine"] is not None:
+        own = load_code(choices["code_engine"] or f"{choices['engine']}@localhost")
+        # By engine now: which steps the new one takes over is for the workflow to find out.
+        codes = {"learning": codes["learning"], "chgnet": codes["relax"], "gpaw": codes["gap"], choices["engine"]: own}
     for code in codes.values():
         require_configured(code)
     table, target = read_dataset(choices["dataset"], choices["dataset_file"], choices["target"])
@@ -175,7 +186,13 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         protocols["candidate"] = "complete"
     protocols |= parse_protocols(choices["step_protocols"])
     builder = ScreeningWorkChain.get_builder_from_protocol(
-        codes, **inputs, protocol=choices["preset"], protocols=protocols, overrides=overrides, **extra
+        codes,
+        **inputs,
+        protocol=choices["preset"],
+        protocols=protocols,
+        overrides=overrides,
+        engine=choices["engine"],
+        **extra,
     )
     if choices["known_phases"] is not None:
         phases = known_phases(choices["known_phases"])

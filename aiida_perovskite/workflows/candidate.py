@@ -220,7 +220,8 @@ class CandidateWorkChain(OnceMixin):
         self.out(f"{prefix}gap", node.outputs.results)
         if not prefix:
             for name in ("structure", "bands_pbe", "bands_hse06", "bands_hse06_soc"):
-                self.out(name, node.outputs[name])
+                if name in node.outputs:
+                    self.out(name, node.outputs[name])
             self.ctx.structure = node.outputs.structure
             self._judge(judge_gap(node.outputs.results, self.inputs.window_ev))
 
@@ -256,9 +257,10 @@ class CandidateWorkChain(OnceMixin):
     def keep_absorption(self, node: ProcessNode, prefix: str) -> ExitCode | None:
         """Shift the spectrum to the gap and compute the efficiency."""
         outputs = node.outputs
+        given = {"transitions": outputs.transitions} if "transitions" in outputs else {}
         found: Any
         found, process = analyse_absorption.run_get_node(
-            outputs.spectrum, outputs.transitions, outputs.results, self.ctx.gap, self.inputs.efficiency
+            outputs.spectrum, outputs.results, self.ctx.gap, self.inputs.efficiency, **given
         )
         if not process.is_finished_ok:
             self._summarise()

@@ -9,39 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from aiida.engine import (
-    BaseRestartWorkChain,
-    ExitCode,
-    ProcessBuilder,
-    ProcessHandlerReport,
-    WorkChain,
-    process_handler,
-    while_,
-)
-from aiida.orm import (
-    AbstractCode,
-    ArrayData,
-    BandsData,
-    CalcJobNode,
-    Data,
-    Dict,
-    List,
-    ProcessNode,
-    SinglefileData,
-    Str,
-    StructureData,
-)
+from aiida.engine import ProcessBuilder, WorkChain
+from aiida.orm import AbstractCode, ArrayData, BandsData, Dict, List, ProcessNode, Str, StructureData
 from aiida.plugins import WorkflowFactory
-from aiida_shell import ShellJob
 
-from aiida_perovskite.calculations.functions import write_script_input
-from aiida_perovskite.calculations.jobs import script_job
-from aiida_perovskite.engines import JobScript
-from aiida_perovskite.parsers.base import NO_RESULTS
 from aiida_perovskite.workflows.protocols import load_protocol
 from aiida_perovskite.workflows.sharing import OnceMixin
-
-MAX_LOST_JOBS = 3  # a job that is lost more often is no victim of chance
 
 
 def how_it_ended(node: ProcessNode) -> str:
@@ -69,72 +42,22 @@ def workflow_of(engine: str, step: str) -> type[WorkChain]:
     return workflow
 
 
-class ScriptWorkChain(OnceMixin, BaseRestartWorkChain):
-    """A step done by one of the package's engine scripts, restarted by handlers where that can help."""
+class StepWorkChain(OnceMixin):
+    """What every step takes and gives, whichever engine does it."""
 
-    _process_class = ShellJob
     _protocol_file: ClassVar[str]
-    _script: ClassVar[JobScript]
-    _parser: ClassVar[str]
 
     @classmethod
     def define(cls, spec: Any) -> None:
         """Define the ports that all steps share."""
         super().define(spec)
         spec.input("parameters", valid_type=Dict, help="Settings, as `load_protocol` gives them.")
-        spec.input("code", valid_type=AbstractCode, help="The interpreter that has the engine installed.")
+        spec.input("code", valid_type=AbstractCode, help="The program, or the interpreter that has the engine.")
         spec.input(
             "options", valid_type=dict, non_db=True, required=False, help="Job options: resources, walltime, ..."
         )
         spec.output("results", valid_type=Dict, help="Numbers of the step; units in the names.")
-        spec.outline(
-            cls.setup,
-            # aiida types the steps of an outline as functions of any WorkChain
-            while_(cls.should_run_process)(  # type: ignore[arg-type]
-                cls.prepare_process,  # type: ignore[arg-type]
-                cls.run_process,  # type: ignore[arg-type]
-                cls.inspect_process,  # type: ignore[arg-type]
-            ),
-            cls.results,
-        )
         spec.exit_code(400, "ERROR_ENGINE", message="{message}")
-
-    def setup(self) -> None:
-        """Prepare the settings that handlers may change between runs."""
-        super().setup()
-        self.ctx.parameters = self.inputs.parameters
-
-    def prepare_process(self) -> None:
-        """Set ``self.ctx.inputs`` from what the handlers left in ``self.ctx``."""
-        self.ctx.inputs = script_job(
-            self.inputs.code, self._script, self.write_input(), self.inputs.get("options"), self._parser
-        )
-
-    def write_input(self) -> SinglefileData:
-        """Return the input file of the script."""
-        raise NotImplementedError
-
-    def get_outputs(self, node: CalcJobNode) -> dict[str, Data]:
-        """Return the job's outputs: a ShellJob declares none, so the base class would find nothing to hand out."""
-        return {label: node.outputs[label] for label in node.outputs}
-
-    @process_handler(priority=100, exit_codes=[ExitCode(NO_RESULTS)])
-    def handle_lost_job(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Run the job again if it vanished without results (killed, out of memory, node failure), so many times."""
-        lost = self.ctx.get("lost_jobs", 0)
-        if lost >= MAX_LOST_JOBS:
-            return None
-        self.ctx.lost_jobs = lost + 1
-        self.report(f"{node.exit_message}; running the job again ({lost + 1} of {MAX_LOST_JOBS})")
-        return ProcessHandlerReport(do_break=True)
-
-    @process_handler(priority=0)
-    def handle_unrecoverable(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Give up with the engine's own words where no other handler knows a way."""
-        if not node.is_failed:
-            return None
-        message = node.exit_message or f"the job ended with exit status {node.exit_status}"
-        return ProcessHandlerReport(True, self.exit_codes.ERROR_ENGINE.format(message=message))
 
     @classmethod
     def get_builder_from_protocol(
@@ -159,7 +82,7 @@ class ScriptWorkChain(OnceMixin, BaseRestartWorkChain):
         return builder
 
 
-class StructureWorkChain(ScriptWorkChain):
+class StructureWorkChain(StepWorkChain):
     """A step that starts from one structure."""
 
     @classmethod
@@ -173,12 +96,6 @@ class StructureWorkChain(ScriptWorkChain):
             required=False,
             help="Initial moment of each atom, Bohr magnetons; spin-polarised only if one is not zero.",
         )
-
-    def write_input(self) -> SinglefileData:
-        """Return the input file of the script."""
-        given = {name: self.inputs[name] for name in ("magnetic_moments", "plan") if name in self.inputs}
-        file: SinglefileData = write_script_input(self.inputs.structure, self.ctx.parameters, **given)
-        return file
 
 
 class RelaxWorkChain(StructureWorkChain):
@@ -199,9 +116,10 @@ class GapWorkChain(StructureWorkChain):
         """Add the bands to the shared ports."""
         super().define(spec)
         spec.output("structure", valid_type=StructureData, help="The structure that the bands belong to.")
-        spec.output("bands_pbe", valid_type=BandsData, help="PBE eigenvalues.")
-        spec.output("bands_hse06", valid_type=BandsData, help="HSE06 eigenvalues.")
-        spec.output("bands_hse06_soc", valid_type=BandsData, help="HSE06 eigenvalues with spin-orbit coupling.")
+        spec.output("bands_pbe", valid_type=BandsData, required=False, help="PBE eigenvalues, if they were computed.")
+        for level, what in (("hse06", "HSE06 eigenvalues"), ("hse06_soc", "the same with spin-orbit coupling")):
+            help_text = f"{what}, on a grid or a path: not where a code gives them along paths only and there is none."
+            spec.output(f"bands_{level}", valid_type=BandsData, required=False, help=help_text)
 
 
 class EnergyWorkChain(StructureWorkChain):
@@ -223,6 +141,7 @@ class AbsorptionWorkChain(StructureWorkChain):
         spec.output(
             "transitions",
             valid_type=ArrayData,
+            required=False,  # a code that gives no matrix elements leaves the allowed gap to be read off the spectrum
             help="`valence_ev` (spins, k, v), `conduction_ev` (spins, k, c), `squared_momentum` (spins, k, v, c).",
         )
         spec.output("densities", valid_type=ArrayData, help="Projected densities of states, per eV and cell.")
@@ -239,7 +158,7 @@ class BandsWorkChain(StructureWorkChain):
         spec.output("lines", valid_type=ArrayData, help="K-points and eigenvalues of every level.")
 
 
-class PhasesWorkChain(ScriptWorkChain):
+class PhasesWorkChain(StepWorkChain):
     """Interface of a ranking of structures: formula (and the user's structures) -> lowest structure, energies."""
 
     @classmethod

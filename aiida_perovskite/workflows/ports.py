@@ -26,6 +26,30 @@ PARTS = {"candidate": "rules", "stability": "stability", "masses": "masses", "ef
 FREE = {"symmetry": "free"}  # what makes a relaxation unconstrained
 
 
+def with_engine(engines: Mapping[str, str | None], engine: str | None) -> dict[str, str | None]:
+    """Return step -> engine with every step that is done at all, and can be, done by ``engine``.
+
+    Raises
+    ------
+    ValueError
+        If ``engine`` offers none of the steps.
+    """
+    if engine is None:
+        return dict(engines)
+    chosen = {step: name if name is None or not _offers(engine, step) else engine for step, name in engines.items()}
+    if engine not in chosen.values():
+        raise ValueError(f"no installed engine {engine!r} offers any of the steps {', '.join(engines)}")
+    return chosen
+
+
+def _offers(engine: str, step: str) -> bool:
+    try:
+        workflow_of(engine, STEPS[step][1])
+    except ValueError:
+        return False
+    return True
+
+
 def fill_ports(
     builder: Any,
     engines: Mapping[str, str | None],
@@ -41,7 +65,7 @@ def fill_ports(
     engines
         Step -> engine; None leaves the step out.
     codes
-        Step -> code. A step without one takes that of another step with the same engine.
+        Step, or engine, -> code. A step without one takes that of another step with the same engine.
     protocols, overrides
         Name of the protocol and changed settings, by step or part.
 
@@ -59,7 +83,7 @@ def fill_ports(
     for step, engine in chosen.items():
         interface = STEPS[step][1]
         workflow_of(engine, interface)
-        code = codes.get(step) or by_engine.get(engine)
+        code = codes.get(step) or codes.get(engine) or by_engine.get(engine)
         if code is None:
             raise ValueError(f"no code is given for {step}, nor for another step by {engine}")
         changes = {**FREE, **overrides.get(step, {})} if step == "free_relax" else overrides.get(step)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessBuilder, ToContext, if_
-from aiida.orm import AbstractCode, Dict, Int, List, Str
+from aiida.orm import AbstractCode, Dict, Int, List, ProcessNode, Str
 
 from aiida_perovskite.calculations.functions import (
     enumerate_space,
@@ -19,7 +19,7 @@ from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.candidate import CandidateWorkChain
 from aiida_perovskite.workflows.interfaces import how_it_ended
-from aiida_perovskite.workflows.ports import PARTS, STEPS, fill_ports
+from aiida_perovskite.workflows.ports import PARTS, STEPS, fill_ports, with_engine
 from aiida_perovskite.workflows.protocols import load_protocol
 from aiida_perovskite.workflows.sharing import OnceMixin
 from aiida_perovskite.workflows.train import TrainModelWorkChain
@@ -152,6 +152,7 @@ class ScreeningWorkChain(OnceMixin):
         protocols: Mapping[str, str] | None = None,
         overrides: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
+        engine: str | None = None,
         **kwargs: Any,
     ) -> ProcessBuilder:
         """Return a builder filled from protocols.
@@ -159,8 +160,8 @@ class ScreeningWorkChain(OnceMixin):
         Parameters
         ----------
         codes
-            ``learning`` (unless ``model`` is given) and those of the steps (``relax``, ``gap``, ...). A step without
-            one takes that of another step with the same engine.
+            ``learning`` (unless ``model`` is given) and those of the steps (``relax``, ``gap``, ...) or of the engines.
+            A step without one takes that of another step with the same engine.
         dataset, target
             What to train on.
         protocol
@@ -171,6 +172,8 @@ class ScreeningWorkChain(OnceMixin):
             Nested likewise: ``{"screening": ..., "train": ..., "relax": ..., "gap": ..., ...}``.
         options
             Job options of all engines.
+        engine
+            Does every step that it offers, instead of the engine that the funnel's protocol names.
 
         Raises
         ------
@@ -194,7 +197,7 @@ class ScreeningWorkChain(OnceMixin):
         builder.references = List(funnel["references"])
         if funnel["n_electronic"] is not None:
             builder.n_electronic = Int(funnel["n_electronic"])
-        fill_ports(builder, funnel["engines"], codes, protocols, overrides, options)
+        fill_ports(builder, with_engine(funnel["engines"], engine), codes, protocols, overrides, options)
         for key, value in kwargs.items():
             builder[key] = value
         return builder
@@ -209,7 +212,9 @@ class ScreeningWorkChain(OnceMixin):
         return "model" not in self.inputs
 
     def train(self) -> Any:
-        """Train the gap model."""
+        """Train the gap model; references need no prediction, so they are computed meanwhile."""
+        for formula in self._references()[: self.inputs.max_concurrent.value]:
+            self._submit_candidate(formula)
         running = self.submit_once(
             "train",
             TrainModelWorkChain,
@@ -250,18 +255,14 @@ class ScreeningWorkChain(OnceMixin):
 
     def compute_candidates(self) -> None:
         """Submit the first candidates; each one that ends makes room for the next."""
-        from aiida_perovskite.chemistry import Composition
-
         table = self.ctx.selection.to_frame()
         ranked = table.loc[table["chosen"], "formula"].tolist()
         n_electronic = self.inputs.n_electronic.value if "n_electronic" in self.inputs else len(ranked)
         self.ctx.geometry_only = ranked[n_electronic:]
-        given = self.inputs.references.get_list() if "references" in self.inputs else []
-        self.ctx.references = [
-            name for name in (Composition.parse(text).formula for text in given) if name not in ranked
-        ]
-        self.ctx.chosen = ranked + self.ctx.references
-        self.ctx.queue = list(self.ctx.chosen)
+        references = [name for name in self._references() if name not in ranked]
+        self.ctx.chosen = ranked + references
+        # What began during the training is taken up first.
+        self.ctx.queue = sorted(self.ctx.chosen, key=lambda name: self.submitted(f"{CANDIDATE}{name}") is None)
         for _ in range(min(self.inputs.max_concurrent.value, len(self.ctx.queue))):
             self._submit_next()
 
@@ -282,26 +283,36 @@ class ScreeningWorkChain(OnceMixin):
             return self.exit_codes.ERROR_ALL_CANDIDATES_FAILED.format(message=next(iter(failures.values())))
         return None
 
+    def _references(self) -> list[str]:
+        from aiida_perovskite.chemistry import Composition
+
+        given = self.inputs.references.get_list() if "references" in self.inputs else []
+        return [Composition.parse(text).formula for text in given]
+
     def _submit_next(self) -> None:
-        """Submit the next candidate of the queue, or take the one that a repeated step finds already submitted."""
+        """Submit the next candidate of the queue."""
         formula = self.ctx.queue.pop(0)
+        self.to_context(**{f"{CANDIDATE}{formula}": self._submit_candidate(formula)})
+
+    def _submit_candidate(self, formula: str) -> ProcessNode:
+        """Submit a candidate or reference, or return the one that was submitted before."""
         label = f"{CANDIDATE}{formula}"
         if self.submitted(label) is None:
-            done = len(self.ctx.chosen) - len(self.ctx.queue)
-            self.report(f"candidate {done} of {len(self.ctx.chosen)}: {formula}")
+            chosen = self.ctx.get("chosen", [])
+            what = f"candidate {chosen.index(formula) + 1} of {len(chosen)}" if formula in chosen else "reference"
+            self.report(f"{what}: {formula}")
         inputs = {port: self.inputs[port] for port in CANDIDATE_PORTS if port in self.inputs}
-        if formula in self.ctx.geometry_only:
+        if formula in self.ctx.get("geometry_only", []):
             inputs = {"relax": self.inputs.relax}
-        if formula in self.ctx.references and "rules" in inputs:
+        if formula in self._references() and "rules" in inputs:
             inputs["rules"] = Dict({**inputs["rules"].get_dict(), "leave_early": False})
-        node = self.submit_once(
+        return self.submit_once(
             label,
             CandidateWorkChain,
             formula=Str(formula),
             window_ev=List(self.inputs.selection["window_ev"]),
             **inputs,
         )
-        self.to_context(**{label: node})
 
     def _on_awaitable_finished(self, awaitable: Any) -> None:
         """Keep the given number of candidates in flight.

@@ -37,7 +37,12 @@ class OnceMixin(WorkChain):
         links = self.node.base.links.get_outgoing(node_class=ProcessNode, link_label_filter=label)
         return next((link.node for link in links), None)  # type: ignore[return-value]
 
-    def submit_shared(self, label: str, workflow: type[WorkChain], **inputs: Any) -> ProcessNode:
+    @classmethod
+    def content_digests(cls, inputs: Mapping[str, Any]) -> list[str]:
+        """Return digests of what the result depends on beside the inputs."""
+        return []
+
+    def submit_shared(self, label: str, workflow: type[OnceMixin], **inputs: Any) -> ProcessNode:
         """Return a process with these inputs, whoever called it: one that succeeded, one that runs, or a new one.
 
         Two workers that ask within the same instant may each submit one: then the work is done twice, which costs time
@@ -52,11 +57,9 @@ class OnceMixin(WorkChain):
         return node
 
 
-def shared_key(workflow: type[WorkChain], inputs: Mapping[str, Any]) -> str:
-    """Return a digest of a WorkChain, its script and the content of its inputs; job options do not count."""
-    script = getattr(workflow, "_script", None)
-    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in script.files] if script else []
-    parts = [workflow.__name__, *digests]
+def shared_key(workflow: type[OnceMixin], inputs: Mapping[str, Any]) -> str:
+    """Return a digest of a WorkChain, what its result depends on and its inputs' content; job options do not count."""
+    parts = [workflow.__name__, *workflow.content_digests(inputs)]
     for path, value in sorted(_leaves(inputs)):
         if isinstance(value, AbstractCode):
             parts.append(f"{path}={value.uuid}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from aiida_perovskite.engines.chgnet import ENERGY_SCRIPT
 from aiida_perovskite.workflows.interfaces import EnergyWorkChain
+from aiida_perovskite.workflows.scripts import ScriptWorkChain
 
 
-class ChgnetEnergyWorkChain(EnergyWorkChain):
+class ChgnetEnergyWorkChain(ScriptWorkChain, EnergyWorkChain):
     """Energy of a structure with CHGNet."""
 
     _protocol_file = "chgnet_energy"

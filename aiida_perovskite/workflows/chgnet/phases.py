@@ -7,9 +7,10 @@ from aiida.orm import SinglefileData
 from aiida_perovskite.calculations.stability import write_phases_input
 from aiida_perovskite.engines.chgnet import PHASES_SCRIPT
 from aiida_perovskite.workflows.interfaces import PhasesWorkChain
+from aiida_perovskite.workflows.scripts import ScriptWorkChain
 
 
-class ChgnetPhasesWorkChain(PhasesWorkChain):
+class ChgnetPhasesWorkChain(ScriptWorkChain, PhasesWorkChain):
     """Relax the structure types of one formula with CHGNet and take the lowest."""
 
     _protocol_file = "chgnet_phases"

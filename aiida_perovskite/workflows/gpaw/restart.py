@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, process_handler
+from aiida.engine import ExitCode, ProcessHandlerReport, process_handler
 from aiida.orm import CalcJobNode, Dict
 
 from aiida_perovskite.parsers.base import EXIT_STATUS
+from aiida_perovskite.workflows.scripts import ScriptWorkChain
 
 MORE_SCF_STEPS = 3  # a density that needs more than three times the default is not slow but astray
 
 
-class MoreStepsMixin(BaseRestartWorkChain):
-    """Handlers that every GPAW step shares."""
+class GpawWorkChain(ScriptWorkChain):
+    """A step done with GPAW, with the handlers that all of them share."""
 
     @process_handler(priority=200, exit_codes=[ExitCode(EXIT_STATUS["scf_not_converged"])])
     def handle_scf_not_converged(self, node: CalcJobNode) -> ProcessHandlerReport | None:
