@@ -30,4 +30,13 @@ def cmd_root() -> None:
     """
 
 
-from aiida_perovskite.cli import campaign, predict, screen, setup, space, train  # noqa: E402, F401  attach commands
+from aiida_perovskite.cli import (  # noqa: E402  attach commands
+    campaign,  # noqa: F401
+    predict,  # noqa: F401
+    screen,  # noqa: F401
+    setup,  # noqa: F401
+    setup_aims,  # noqa: F401
+    setup_species,  # noqa: F401
+    space,  # noqa: F401
+    train,  # noqa: F401
+)

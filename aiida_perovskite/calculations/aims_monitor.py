@@ -1,0 +1,78 @@
+"""A monitor that ends runs of FHI-aims gracefully: before the walltime does, or when the density is stuck."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from aiida.common.escaping import escape_for_bash
+
+if TYPE_CHECKING:
+    from aiida.orm import CalcJobNode
+    from aiida.transports import Transport
+
+GRACE_S = 600.0  # before the walltime: an iteration or two of a large cell
+TAIL_BYTES = 400_000  # some hundred iterations
+ASKED = "perovskite_stop_requested"  # extra of a job: why it was asked to stop
+
+
+def stop_gracefully(
+    node: CalcJobNode, transport: Transport, grace_s: float = GRACE_S, patience: int | None = None
+) -> str | None:
+    """Ask a run to stop, once, by the files for which FHI-aims looks; the handlers then continue where it stopped.
+
+    Parameters
+    ----------
+    grace_s
+        How long before the end of the walltime, in seconds; the whole of a walltime shorter than twice that is halved.
+    patience
+        Iterations without progress of the density after which a cycle counts as stuck.
+
+    Returns
+    -------
+    str or None
+        Always None: AiiDA would kill the job otherwise.
+    """
+    folder = node.get_remote_workdir()
+    if folder is None or node.base.extras.get(ASKED, None):
+        return None
+    why = _walltime_is_near(node, grace_s) or _is_stuck(node, transport, folder, patience)
+    if why:
+        settings = node.inputs.settings.get_dict() if "settings" in node.inputs else {}
+        # A stuck density must be left at once; before the walltime a relaxation may finish its step.
+        names = ["abort_scf"] if why.startswith("the density") or not settings.get("relaxation") else ["abort_opt"]
+        with TemporaryDirectory() as local:
+            for name in names:
+                empty = PurePosixPath(local) / name
+                with open(empty, "w", encoding="utf-8") as handle:
+                    handle.write(f"{why}\n")
+                transport.putfile(str(empty), str(PurePosixPath(folder) / name))
+        node.base.extras.set(ASKED, why)
+    return None
+
+
+def _walltime_is_near(node: CalcJobNode, grace_s: float) -> str:
+    limit = node.get_option("max_wallclock_seconds")
+    elapsed = _elapsed_s(node)
+    near = limit is not None and elapsed is not None and elapsed > max(limit - grace_s, limit / 2)
+    return "the walltime is nearly over" if near else ""
+
+
+def _elapsed_s(node: CalcJobNode) -> float | None:
+    """Return for how long the job has run, as the scheduler says; None as long as it does not."""
+    info = node.get_last_job_info()
+    elapsed, started = getattr(info, "wallclock_time_seconds", None), getattr(info, "dispatch_time", None)
+    if elapsed is not None or started is None:
+        return elapsed
+    return (datetime.now(UTC) - (started if started.tzinfo else started.astimezone(UTC))).total_seconds()
+
+
+def _is_stuck(node: CalcJobNode, transport: Transport, folder: str, patience: int | None) -> str:
+    from aiida_perovskite.engines.aims import PATIENCE, is_stalled
+
+    path = str(PurePosixPath(folder) / str(node.get_option("output_filename")))
+    status, tail, _ = transport.exec_command_wait(f"tail -c {TAIL_BYTES} {escape_for_bash(path)}")
+    stalled = status == 0 and is_stalled(tail, patience if patience is not None else PATIENCE)
+    return "the density does not converge any more" if stalled else ""
