@@ -11,8 +11,10 @@ if ! verdi -v critical daemon status >/dev/null 2>&1; then
     trap 'verdi daemon stop' EXIT
 fi
 
-# A coarse absorption keeps the demo short; three candidates at once fill two cores while jobs are started and read.
-aiida-perovskite screen --campaign demo --complete --protocol absorption=fast --max-concurrent 3
+# A quick training and a coarse absorption keep the demo short; three candidates at once fill two cores while jobs are
+# started and read.
+aiida-perovskite screen --campaign demo --complete --train-protocol fast --protocol absorption=fast \
+    --max-concurrent 3
 mkdir -p campaign-reports
 aiida-perovskite campaign report demo --output campaign-reports/demo.html
 

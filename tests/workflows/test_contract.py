@@ -39,7 +39,7 @@ CONTRACT: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
     ),
     "phases": ("PhasesWorkChain", {"structure": (), "results": ("name", "energy_ev_per_atom", "space_group")}),
 }
-# What an engine may lack: FHI-aims has no semilocal bands beside the hybrid ones, no bands without a path, and writes no
+# What an engine may lack: FHI-aims has no semilocal bands beside the hybrid ones, no bands without a path, and no
 # matrix elements.
 OPTIONAL = {"bands_pbe", "bands_hse06", "bands_hse06_soc", "transitions"}
 OFFERED = sorted(
