@@ -89,7 +89,12 @@ def sybil(pages: list[str], excludes: list[str], fixtures: list[str]) -> Sybil:
     return Sybil(parsers=parsers, patterns=pages, excludes=[*excludes, "_build/**"], fixtures=fixtures)
 
 
-WITH_PROFILE = ["concepts/provenance.md", "how-to/screen-your-own-space.md", "how-to/write-your-own-selection.md"]
+WITH_PROFILE = [
+    "concepts/provenance.md",
+    "how-to/screen-your-own-space.md",
+    "how-to/use-fhi-aims.md",
+    "how-to/write-your-own-selection.md",
+]
 
 pytest_collect_file = (
     sybil(["**/*.md"], WITH_PROFILE, ["folder"]) + sybil(WITH_PROFILE, [], ["folder", "aiida_profile"])

@@ -28,7 +28,6 @@ EXIT_CODES = {
     "optimiser_failed": (503, "the optimiser gave up: {message}"),
 }
 EXIT = SimpleNamespace(**{name: ExitCode(*code) for name, code in EXIT_CODES.items()})
-SCHEDULER_CODES = (110, 120)  # AiiDA's: out of memory, out of walltime; no parser of ours replaces them
 
 
 class AimsCalculation(CalcJob):
@@ -61,7 +60,6 @@ class AimsCalculation(CalcJob):
         options: Any = spec.inputs["metadata"]["options"]  # type: ignore[index]
         options["parser_name"].default = "perovskite.aims"
         options["output_filename"].default = STDOUT
-        options["withmpi"].default = True
         spec.output("output_parameters", valid_type=Dict, required=False, help="Energies, gaps, status and evidence.")
         spec.output("output_structure", valid_type=StructureData, required=False, help="The last geometry reached.")
         spec.output("output_trajectory", valid_type=TrajectoryData, required=False, help="The steps of a relaxation.")

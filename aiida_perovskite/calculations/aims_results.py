@@ -76,8 +76,7 @@ def describe_gap(structure: StructureData, output: Dict, parameters: Dict, **ban
 @calcfunction  # type: ignore[untyped-decorator]
 def describe_energy(structure: StructureData, output: Dict, parameters: Dict) -> Dict:
     """Make the record of an energy, with what must agree between energies that are subtracted from each other."""
-    from aiida_perovskite.engines import EnergyResult
-    from aiida_perovskite.parsers.base import energy_record
+    from aiida_perovskite.engines import EnergyResult, energy_record
 
     n_atoms = len(structure.sites)
     settings = parameters.get_dict()
@@ -99,7 +98,7 @@ def describe_absorption(output: Dict, parameters: Dict, spectrum: ArrayData) -> 
     """Collect what belongs to a spectrum: the lowest direct transition on its grid, and how it was computed."""
     import numpy as np
 
-    from aiida_perovskite.parsers.base import EXIT_STATUS
+    from aiida_perovskite.engines import EXIT_STATUS
 
     lowest = output["direct_gap_ev"] if output["direct_gap_ev"] is not None else output["gap_ev"]
     if not output["gap_ev"]:

@@ -32,6 +32,7 @@ def cmd_root() -> None:
 
 from aiida_perovskite.cli import (  # noqa: E402  attach commands
     campaign,  # noqa: F401
+    phases,  # noqa: F401
     predict,  # noqa: F401
     screen,  # noqa: F401
     setup,  # noqa: F401

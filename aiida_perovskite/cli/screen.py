@@ -24,6 +24,7 @@ from aiida_perovskite.cli.common import (
     read_overrides,
     stored_once,
 )
+from aiida_perovskite.cli.phases import phase_structures, stored_structure
 from aiida_perovskite.cli.running import require_daemon, wait_for
 
 if TYPE_CHECKING:
@@ -81,6 +82,12 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Table of phases that exist: the dataset `competing-phases-halides`, or a CSV/Parquet with the columns "
     "`formula` and `formation_energy_ev_per_atom`. Without it every neutral formula with a structure type competes.",
+)
+@click.option(
+    "--phase-structures",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of structure files (.cif, .vasp, .poscar, .extxyz, .xyz) of phases that compete; "
+    "`aiida-perovskite phases` fetches one.",
 )
 @click.option(
     "--overrides",
@@ -194,9 +201,14 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         engine=choices["engine"],
         **extra,
     )
+    structures = phase_structures(choices["phase_structures"]) if choices["phase_structures"] is not None else {}
     if choices["known_phases"] is not None:
         phases = known_phases(choices["known_phases"])
         builder.known_phases = stored_once(phases) if store else phases
+    if structures:
+        builder.phase_structures = {
+            label: stored_structure(node) if store else node for label, node in structures.items()
+        }
     if store:
         known = {name: stored_once(node) for name, node in known.items()}
     if "dataset" in inputs:
@@ -270,6 +282,7 @@ def require_configured(code: Any) -> None:
 
 def summary(campaign: str, builder: ProcessBuilder) -> dict[str, Any]:
     """Return what a run would do, for `--dry-run`."""
+    from aiida_perovskite.chemistry.phases import reduced_formula
     from aiida_perovskite.workflows.ports import STEPS
 
     content: dict[str, Any] = {"campaign": campaign}
@@ -289,6 +302,10 @@ def summary(campaign: str, builder: ProcessBuilder) -> dict[str, Any]:
     content["known"] = {name: table.n_rows for name, table in builder["known"].items()}
     if builder.get("known_phases") is not None:
         content["known_phases"] = builder["known_phases"].base.attributes.get("n_rows")
+    if builder.get("phase_structures"):
+        content["phase_structures"] = {
+            label: reduced_formula(node.get_formula()) for label, node in builder["phase_structures"].items()
+        }
     content["references"] = builder["references"].get_list()
     content["n_electronic"] = builder["n_electronic"].value if builder.get("n_electronic") is not None else "all"
     content["max_concurrent"] = builder["max_concurrent"].value

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from aiida.common.exceptions import ModificationNotAllowed, ValidationError
+from aiida.manage import get_manager
 from aiida.orm import Group, QueryBuilder, SinglefileData
 from aiida.orm.pydantic import OrmMetadataField
 
@@ -155,11 +156,10 @@ class SpeciesFamily(Group):
             raise ValueError(f"two species of {', '.join(twice)} are given" if twice else "a family needs species")
         if cls.find(label) is not None:
             raise ValueError(f"the species family {label!r} exists and never changes: give another label")
-        family = cls(label=label, description=description)
-        # A family that is cut short would stay as it is for ever.
-        with family.backend.transaction():
+        # All or nothing: a family that is cut short would stay as it is for ever.
+        with get_manager().get_profile_storage().transaction():
             stored = [node.stored_once() for node in nodes]
-            family.store()
+            family = cls(label=label, description=description).store()
             super(SpeciesFamily, family).add_nodes(stored)
         return family
 

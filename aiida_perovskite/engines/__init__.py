@@ -4,7 +4,23 @@ A Python-driven engine is a script that its own interpreter runs as ``python scr
 imports the engine itself. What every script reads and writes is described in :mod:`aiida_perovskite.engines.results`.
 """
 
-from aiida_perovskite.engines.results import ERROR_CODES, EnergyResult, EngineError
+from aiida_perovskite.engines.results import (
+    ERROR_CODES,
+    EXIT_STATUS,
+    NO_RESULTS,
+    EnergyResult,
+    EngineError,
+    energy_record,
+)
 from aiida_perovskite.engines.script import JobScript, run_script
 
-__all__ = ["ERROR_CODES", "EnergyResult", "EngineError", "JobScript", "run_script"]
+__all__ = [
+    "ERROR_CODES",
+    "EXIT_STATUS",
+    "NO_RESULTS",
+    "EnergyResult",
+    "EngineError",
+    "JobScript",
+    "energy_record",
+    "run_script",
+]

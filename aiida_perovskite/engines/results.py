@@ -7,6 +7,7 @@ and message), ``structure`` and ``properties``; a script leaves it whatever happ
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 ERROR_CODES = frozenset(
     {"geometry_not_converged", "scf_not_converged", "engine_missing", "bad_input", "no_gap", "crashed"}
 )
+
+
+# One exit status for each EngineError code. 3xx: nothing to repair, 4xx: a handler may repair it, 5xx: relaxation.
+EXIT_STATUS = {
+    "engine_missing": 320,
+    "bad_input": 321,
+    "crashed": 322,
+    "no_gap": 330,
+    "scf_not_converged": 410,
+    "geometry_not_converged": 501,
+}
+NO_RESULTS = 310  # the job ended (killed, out of memory, no interpreter) before the script could leave its results
 
 
 class EngineError(ValueError):
@@ -130,6 +143,15 @@ def parse_energy(results_text: str) -> EnergyResult:
     if not isinstance(properties.get("functional"), str):
         raise EngineError("crashed", "results.json does not say with which functional the energy was computed")
     return EnergyResult(properties["energy_ev_per_atom"], properties["functional"], properties)
+
+
+def energy_record(engine: str, result: EnergyResult) -> dict[str, Any]:
+    """Return an energy's properties with what must agree between energies that are subtracted from each other.
+
+    ``protocol`` is a digest of the settings, so that two names for one thing compare and one name for two does not.
+    """
+    settings = json.dumps(result.properties.get("settings"), sort_keys=True)
+    return {**result.properties, "engine": engine, "protocol": hashlib.sha256(settings.encode()).hexdigest()[:12]}
 
 
 def require_numbers(properties: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -10,11 +10,10 @@ from aiida.engine import ExitCode
 from aiida.orm import ArrayData, BandsData, Dict, StructureData, TrajectoryData
 from aiida.parsers.parser import Parser
 
-from aiida_perovskite.calculations.aims import SCHEDULER_CODES, request_of
-
 if TYPE_CHECKING:
     from aiida_perovskite.engines.aims import AimsBands, AimsOutput, AimsRequest
 
+SCHEDULER_CODES = (110, 120)  # AiiDA's: out of memory, out of walltime; none of ours replaces them
 STACK = "stack"  # in the evidence of a run that ended at its input: a limit of the machine, not an error of the input
 OPTIMISER = "Aborting optimization"
 # Fields of the output that are nodes of their own, or nothing that a query would ask for.
@@ -30,7 +29,7 @@ class AimsParser(Parser):
         What the scheduler says of memory and walltime is known to it alone: its exit code is kept, with the outputs.
         """
         from aiida_perovskite.engines import EngineError
-        from aiida_perovskite.engines.aims import read_output
+        from aiida_perovskite.engines.aims import AimsRequest, read_output
 
         name = self.node.get_option("output_filename")
         if name not in self.retrieved.base.repository.list_object_names():
@@ -38,7 +37,8 @@ class AimsParser(Parser):
         with ExitStack() as stack:
             folder = Path(stack.enter_context(self.retrieved.base.repository.as_path()))
             output = read_output(folder / name)
-            request = request_of(self.node.inputs)
+            settings = self.node.inputs.settings.get_dict() if "settings" in self.node.inputs else {}
+            request = AimsRequest.from_dict({"keywords": {}, "k_grid": [1, 1, 1], **settings})
             self.out("output_parameters", Dict(record_of(output)))
             self._geometry(output, folder, relaxed=request.relaxation is not None)
             damage = None

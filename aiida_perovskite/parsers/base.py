@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +9,10 @@ from aiida.engine import ExitCode
 from aiida.orm import StructureData
 from aiida.parsers.parser import Parser
 
+from aiida_perovskite.engines import EXIT_STATUS, NO_RESULTS, EngineError
+
 if TYPE_CHECKING:
     from ase import Atoms
-
-    from aiida_perovskite.engines import EnergyResult
-
-# One exit status for each EngineError code. 3xx: nothing to repair, 4xx: a handler may repair it, 5xx: relaxation.
-EXIT_STATUS = {
-    "engine_missing": 320,
-    "bad_input": 321,
-    "crashed": 322,
-    "no_gap": 330,
-    "scf_not_converged": 410,
-    "geometry_not_converged": 501,
-}
-NO_RESULTS = 310  # the job ended (killed, out of memory, no interpreter) before the script could leave its results
 
 
 class EngineParser(Parser):
@@ -37,8 +24,6 @@ class EngineParser(Parser):
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Parse the retrieved files into output nodes or an exit code whose message says what happened."""
-        from aiida_perovskite.engines import EngineError
-
         names = self.retrieved.base.repository.list_object_names()
         if "results.json" not in names:
             return ExitCode(
@@ -58,15 +43,6 @@ def structure_node(atoms: Atoms) -> StructureData:
     plain = atoms.copy()
     plain.set_initial_magnetic_moments(None)
     return StructureData(ase=plain)
-
-
-def energy_record(engine: str, result: EnergyResult) -> dict[str, Any]:
-    """Return an energy's properties with what must agree between energies that are subtracted from each other.
-
-    ``protocol`` is a digest of the settings, so that two names for one thing compare and one name for two does not.
-    """
-    settings = json.dumps(result.properties.get("settings"), sort_keys=True)
-    return {**result.properties, "engine": engine, "protocol": hashlib.sha256(settings.encode()).hexdigest()[:12]}
 
 
 def last_output(temporary_folder: str) -> str:

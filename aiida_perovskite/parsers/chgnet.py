@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiida.orm import Dict
 
-from aiida_perovskite.parsers.base import EngineParser, energy_record, structure_node
+from aiida_perovskite.engines import energy_record
+from aiida_perovskite.parsers.base import EngineParser, structure_node
 
 
 class ChgnetRelaxParser(EngineParser):

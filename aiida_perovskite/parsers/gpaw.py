@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from aiida.orm import ArrayData, BandsData, Dict
 
-from aiida_perovskite.parsers.base import EngineParser, energy_record, structure_node
+from aiida_perovskite.engines import energy_record
+from aiida_perovskite.parsers.base import EngineParser, structure_node
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,8 @@ from aiida_shell import ShellJob
 
 from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
-from aiida_perovskite.parsers.base import EXIT_STATUS, NO_RESULTS, last_output
+from aiida_perovskite.engines import EXIT_STATUS, NO_RESULTS
+from aiida_perovskite.parsers.base import last_output
 
 ERROR_BAD_MODEL = 311  # the checkpoint is there but cannot be read
 STATED = (1, 2, 3)  # statuses with which Python and the training end of themselves; a killed job has none, or above 128

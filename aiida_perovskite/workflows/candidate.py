@@ -13,7 +13,7 @@ from aiida_perovskite.calculations.judgement import compare_structures, judge_ga
 from aiida_perovskite.calculations.photovoltaics import analyse_absorption, analyse_bands, plan_lines
 from aiida_perovskite.calculations.results import summarise_candidate
 from aiida_perovskite.data.table import CompositionTableData
-from aiida_perovskite.parsers.base import EXIT_STATUS
+from aiida_perovskite.engines import EXIT_STATUS
 from aiida_perovskite.workflows.interfaces import how_it_ended
 from aiida_perovskite.workflows.ports import STEPS, define_step, fill_ports, step_inputs
 from aiida_perovskite.workflows.protocols import load_protocol

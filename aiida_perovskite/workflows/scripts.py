@@ -12,8 +12,7 @@ from aiida_shell import ShellJob
 
 from aiida_perovskite.calculations.functions import write_script_input
 from aiida_perovskite.calculations.jobs import script_job
-from aiida_perovskite.engines import JobScript
-from aiida_perovskite.parsers.base import NO_RESULTS
+from aiida_perovskite.engines import NO_RESULTS, JobScript
 from aiida_perovskite.workflows.interfaces import StepWorkChain
 from aiida_perovskite.workflows.sharing import OnceMixin
 

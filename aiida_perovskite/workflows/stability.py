@@ -154,10 +154,12 @@ class StabilityWorkChain(OnceMixin):
         from aiida_perovskite.chemistry import Composition
         from aiida_perovskite.chemistry.phases import reduced_formula
 
+        compound = reduced_formula(self.inputs.formula.value)
         elements = set(Composition.parse(self.inputs.formula.value).elements)
         own: dict[str, dict[str, StructureData]] = {}
         for label, node in (self.inputs.get("structures") or {}).items():
-            if not node.get_symbols_set() <= elements:
-                continue
-            own.setdefault(reduced_formula(node.get_formula(mode="hill_compact")), {})[label] = node
+            name = reduced_formula(node.get_formula(mode="hill_compact"))
+            # A structure of the compound itself, which databases hold too, does not compete with it.
+            if name != compound and node.get_symbols_set() <= elements:
+                own.setdefault(name, {})[label] = node
         return own

@@ -2,11 +2,13 @@
 
 - ``command-help``: the help of a click command and of everything below it
 - ``process``: inputs, outputs and exit codes of a WorkChain
+- ``handlers``: what a WorkChain that restarts its job does about each exit status
 - ``dataset-cards``: what the registry knows of each dataset
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, ClassVar
@@ -81,6 +83,24 @@ class Process(SphinxDirective):
             yield f"| `{prefix}{name}` | {names} | {optional}{port.help or ''} |"
 
 
+class Handlers(SphinxDirective):
+    """``handlers`` with ``module:class``: the process handlers of a restarting WorkChain, the first asked first."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return one row per handler: exit statuses and docstring."""
+        members = inspect.getmembers(load(self.arguments[0]))
+        found = [(name, member) for name, member in members if hasattr(member, "priority")]
+        lines = ["| exit status | handler | what it does, and why |", "|---|---|---|"]
+        for name, handler in sorted(found, key=lambda item: -item[1].priority):
+            codes = inspect.getclosurevars(handler._self_wrapper).nonlocals["exit_codes"]
+            statuses = ", ".join(str(code.status) for code in codes or []) or "any other"
+            text = " ".join((handler.__doc__ or "").split())
+            lines.append(f"| {statuses} | `{name}` | {text} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 FIRST_OWN = 300  # below are AiiDA's own
 
 
@@ -107,5 +127,6 @@ def setup(app: Any) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("command-help", CommandHelp)
     app.add_directive("process", Process)
+    app.add_directive("handlers", Handlers)
     app.add_directive("dataset-cards", DatasetCards)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.aims_species import species_family, species_text
+from invented_species import species_family, species_text
 
 # Folder of the published inputs -> step, and lines that only ours has: densities of states, which SPEC 2.4 asks for.
 CASES = {
@@ -80,7 +80,7 @@ def test_one_byte_of_a_species_file_changes_the_hash(aiida_profile: Any, aims_jo
     from aiida_perovskite.data.species import SpeciesDefaultsData
 
     before = aims_job()
-    changed = SpeciesDefaultsData.from_text(species_text("Br").replace("3.3", "3.4"), "made_up/light").store()
+    changed = SpeciesDefaultsData.from_text(species_text("Br").replace("1.25", "1.26"), "made_up/light").store()
     after = aims_job(species={**before["species"], "Br": changed})
     assert hash_of(before) != hash_of(after)
     assert hash_of(before) == hash_of(aims_job())

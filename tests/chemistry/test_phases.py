@@ -178,3 +178,16 @@ def test_spellings_of_one_phase(text: str, reduced: str) -> None:
 def test_what_is_no_formula_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no formula"):
         reduced_formula(text)
+
+
+def test_brackets_are_multiplied_out() -> None:
+    """A formula is part of the labels of links, in which AiiDA allows letters and digits only."""
+    from aiida_perovskite.chemistry import Composition, halide_space
+    from aiida_perovskite.chemistry.phases import competing_compositions, reduced_formula
+
+    assert reduced_formula("Sb(AuCl2)3") == "SbAu3Cl6"
+    assert reduced_formula("InCu3Cl6") == reduced_formula("In(CuCl2)3")
+    compounds = [*halide_space()[::97], Composition.parse("AuSbRb2Cl6")]
+    names = {phase.formula for compound in compounds for phase in competing_compositions(compound)}
+    assert names
+    assert all(name.isalnum() for name in names)

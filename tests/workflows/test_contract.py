@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invented_species import LABEL, species_family
 
 # Step -> interface, outputs with the keys (of a Dict) or arrays (of an ArrayData) that the candidate reads from them.
 CONTRACT: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
@@ -60,8 +61,11 @@ def builder_of(aiida_profile: Any) -> Callable[..., Any]:
     atoms = prototype_atoms(Composition.parse("Cs2AgBiCl6"))
     atoms.set_initial_magnetic_moments(None)
 
-    def fill(engine: str, step: str, code: Any, **choices: Any) -> Any:
+    def fill(engine: str, step: str, code: Any, *, ready: bool = False, **choices: Any) -> Any:
         given: dict[str, Any] = {"structure": StructureData(ase=atoms)}
+        if ready and engine == "aims":
+            choices["overrides"] = {"species": LABEL}
+            species_family(["Cs", "Ag", "Bi", "Cl"])
         if step == "phases":
             given = {"formula": Str("CsCl"), "settings": Dict({"max_structures": 1})}
         if step == "bands":
@@ -75,8 +79,16 @@ def test_engines_are_found_by_their_entry_points() -> None:
     assert {step for _, step in OFFERED} == set(CONTRACT), "no installed engine offers a step"
 
 
+@pytest.fixture
+def code_of(emulator_code: Any, aims_code: Any) -> Callable[[str], Any]:
+    """Return a function that gives the emulated code of an engine."""
+    return lambda engine: aims_code if engine == "aims" else emulator_code
+
+
 @pytest.mark.parametrize(("engine", "step"), OFFERED)
-def test_ports_and_protocols(engine: str, step: str, builder_of: Callable[..., Any], emulator_code: Any) -> None:
+def test_ports_and_protocols(
+    engine: str, step: str, builder_of: Callable[..., Any], code_of: Callable[[str], Any]
+) -> None:
     from aiida_perovskite.workflows import interfaces
     from aiida_perovskite.workflows.protocols import ProtocolError, available_protocols, load_protocol
 
@@ -91,22 +103,22 @@ def test_ports_and_protocols(engine: str, step: str, builder_of: Callable[..., A
     assert {name for name in outputs if not ports.outputs[name].required} <= OPTIONAL
     # A campaign finds the settings by engine and step.
     for protocol in available_protocols(f"{engine}_{step}"):
-        builder = builder_of(engine, step, emulator_code, protocol=protocol)
+        builder = builder_of(engine, step, code_of(engine), protocol=protocol)
         assert builder.parameters.get_dict() == load_protocol(f"{engine}_{step}", protocol)
     with pytest.raises(ProtocolError, match="no_such_setting"):
-        builder_of(engine, step, emulator_code, overrides={"no_such_setting": 1})
+        builder_of(engine, step, code_of(engine), overrides={"no_such_setting": 1})
     with pytest.raises(ProtocolError, match="no_such_protocol"):
-        builder_of(engine, step, emulator_code, protocol="no_such_protocol")
+        builder_of(engine, step, code_of(engine), protocol="no_such_protocol")
 
 
 @pytest.mark.parametrize(("engine", "step"), OFFERED)
 def test_outputs_are_those_of_the_interface(
-    engine: str, step: str, builder_of: Callable[..., Any], emulator_code: Any
+    engine: str, step: str, builder_of: Callable[..., Any], code_of: Callable[[str], Any]
 ) -> None:
     from aiida.engine import run_get_node
     from aiida.orm import ArrayData, Dict
 
-    outputs, node = run_get_node(builder_of(engine, step, emulator_code))
+    outputs, node = run_get_node(builder_of(engine, step, code_of(engine), ready=True))
     assert node.is_finished_ok, node.exit_message
     for name, keys in CONTRACT[step][1].items():
         if name in OPTIONAL and name not in outputs:
@@ -126,25 +138,44 @@ def test_outputs_are_those_of_the_interface(
         )
 
 
+SENTENCE = "two atoms are closer than 0.5 Angstrom"
+# What an engine leaves when it refuses what the user gave it: our scripts a file, FHI-aims its standard output.
+ERROR = f'{{"status": "error", "error": {{"code": "bad_input", "message": "{SENTENCE}"}}}}'
+FAILURES = {
+    "script": f"echo '{ERROR}' > results.json",
+    "aims": f"echo '          Invoking FHI-aims ...'; echo '  *** Error: {SENTENCE}'",
+}
+
+
 @pytest.fixture
-def failing_code(aiida_code_installed: Callable[..., Any], aiida_localhost: Any, tmp_path: Path) -> Any:
-    """A Code that reports, as any engine script does, what went wrong with what the user gave it."""
+def failing_code_of(
+    aiida_code_installed: Callable[..., Any], aiida_localhost: Any, tmp_path: Path
+) -> Callable[[str], Any]:
+    """Return a function that gives a Code of an engine that refuses its input."""
     aiida_localhost.set_minimum_job_poll_interval(0)
-    executable = tmp_path / "failing"
-    error = '{"status": "error", "error": {"code": "bad_input", "message": "two atoms are closer than 0.5 Angstrom"}}'
-    executable.write_text(f"#!/bin/sh\necho '{error}' > results.json\nexit 1\n")
-    executable.chmod(0o755)
-    return aiida_code_installed(
-        label="failing", default_calc_job_plugin="core.shell", filepath_executable=str(executable)
-    )
+
+    def code(engine: str) -> Any:
+        executable = tmp_path / "failing"
+        executable.write_text(f"#!/bin/sh\n{FAILURES.get(engine, FAILURES['script'])}\nexit 1\n")
+        executable.chmod(0o755)
+        plugin = "perovskite.aims" if engine == "aims" else "core.shell"
+        return aiida_code_installed(
+            label=f"failing-{engine}", default_calc_job_plugin=plugin, filepath_executable=str(executable)
+        )
+
+    return code
 
 
 @pytest.mark.parametrize(("engine", "step"), OFFERED)
-def test_a_failure_is_a_sentence(engine: str, step: str, builder_of: Callable[..., Any], failing_code: Any) -> None:
+def test_a_failure_is_a_sentence(
+    engine: str, step: str, builder_of: Callable[..., Any], failing_code_of: Callable[[str], Any]
+) -> None:
     from aiida.engine import run_get_node
+    from aiida.orm import CalcJobNode
 
-    outputs, node = run_get_node(builder_of(engine, step, failing_code))
+    outputs, node = run_get_node(builder_of(engine, step, failing_code_of(engine), ready=True))
     assert node.exit_status == 400
-    assert node.exit_message == "two atoms are closer than 0.5 Angstrom"
+    assert SENTENCE in node.exit_message
     assert "results" not in outputs
-    assert len([job for job in node.called if job.process_label.startswith("ShellJob")]) == 1, "tried again in vain"
+    jobs = [job for job in node.called_descendants if isinstance(job, CalcJobNode)]
+    assert len(jobs) == 1, "tried again in vain"

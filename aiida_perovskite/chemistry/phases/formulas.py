@@ -20,12 +20,19 @@ __all__ = ["atom_counts", "binary_decomposition", "ionic_charges", "reduced_form
 def reduced_formula(formula: str) -> str:
     """Spell a formula as pymatgen reduces it (``AgBiCs2Br6`` -> ``Cs2AgBiBr6``), so that spellings can be compared.
 
+    Brackets are multiplied out (``Sb(AuCl2)3`` -> ``SbAu3Cl6``): AiiDA allows none in the labels of links.
+
     Raises
     ------
     ValueError
         If the text is no formula of whole numbers of known elements.
     """
-    return str(_read(formula).reduced_formula)
+    composition = _read(formula)
+    reduced = str(composition.reduced_formula)
+    if "(" not in reduced:
+        return reduced
+    counts = sorted(composition.reduced_composition.items(), key=lambda item: item[0].X)
+    return "".join(f"{element}{int(count) if count != 1 else ''}" for element, count in counts)
 
 
 def atom_counts(formula: str, *, reduce: bool = True) -> dict[str, int]:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aiida_perovskite.engines.aims.collector import KPoint
 from aiida_perovskite.engines.aims.output import AimsOutput
+from aiida_perovskite.engines.aims.records import KPoint
 from aiida_perovskite.engines.results import EngineError
 
 _NAME = re.compile(r"band([12])(\d{3,})\.out(\.no_soc)?")

@@ -5,70 +5,35 @@ The line formats are those of real outputs of the versions 151211 to 240206.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from aiida_perovskite.engines.aims.records import (
+    MAX_DIGITS,
+    Electrons,
+    GapBlock,
+    Geometry,
+    Step,
+    index_of,
+    number_after,
+    number_of,
+    numbers_of,
+)
 from aiida_perovskite.engines.aims.status import TAIL_LINES, RunFacts
 
-KPoint = tuple[float, float, float]
 Handler = Callable[["Collector", str], None]
 
 # Lines are told apart by their first characters, so that the numbers which make up most of the output cost one look-up.
 _KEY_LENGTH = 4
 _MAX_WARNINGS = 50
-# Python refuses to convert integers of some thousand digits, which damaged lines may hold.
-_MAX_DIGITS = 15
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:E[-+]?\d+)?)(?![\w.*])|\s*([-+]?\d*\.\d+)eV")
-
-
-@dataclass
-class GapBlock:
-    """One "What follows are estimated values for band gap" block; energies in eV, k-points in fractions."""
-
-    gap: float | None = None
-    vbm: float | None = None
-    cbm: float | None = None
-    vbm_k: KPoint | None = None
-    cbm_k: KPoint | None = None
-    direct_gap: float | None = None
-    direct_gap_k: KPoint | None = None
-    indices: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass
-class Geometry:
-    """Atoms as printed: Angstrom, Cartesian."""
-
-    symbols: list[str] = field(default_factory=list)
-    cell: list[list[float]] = field(default_factory=list)
-    positions: list[list[float]] = field(default_factory=list)
-
-
-@dataclass
-class Step:
-    """One self-consistency cycle."""
-
-    geometry: Geometry | None
-    energy: float | None = None
-    corrected: float | None = None
-    free: float | None = None
-    max_force: float | None = None
-    forces: list[list[float]] = field(default_factory=list)
-    n_scf: int = 0
-    converged: bool | None = None
-
-
-@dataclass
-class Electrons:
-    """What is printed once without and once with spin-orbit coupling."""
-
-    gap: GapBlock | None = None
-    chemical_potential: float | None = None
-    path_vbm: float | None = None
-    path_gap: float | None = None
+# What follows the echoed control.in; more than one of these, for the echo can be switched off.
+_AFTER_CONTROL = (
+    "Completed first pass over input file",
+    "Parsing geometry.in",
+    "Basic array size parameters",
+    "Reading file control.in",
+)
 
 
 class Collector:
@@ -152,7 +117,7 @@ class Collector:
             self._count(_COUNTS[label], line.partition(":")[2])
 
     def _count(self, name: str, text: str) -> None:
-        if (match := re.search(rf"\d{{1,{_MAX_DIGITS}}}", text)) is not None:
+        if (match := re.search(rf"\d{{1,{MAX_DIGITS}}}", text)) is not None:
             self.numbers[name] = int(match.group())
 
     def _control(self, line: str) -> None:
@@ -161,7 +126,7 @@ class Collector:
             self._block = self._control_line
 
     def _control_line(self, line: str) -> bool:
-        if line.startswith("Completed first pass over input file"):
+        if line.startswith(_AFTER_CONTROL):
             self._block = None
         elif words := line.partition("#")[0].split():
             self.control.append(words)
@@ -188,7 +153,7 @@ class Collector:
         words = line[1:].split()
         if len(words) == 6 and words[1] == "Species":
             self._atom(words[2], words[3:])
-        elif len(words) == 3 and (vector := _numbers(words)) is not None:
+        elif len(words) == 3 and (vector := numbers_of(words)) is not None:
             self._draft.cell.append(vector)
         return True
 
@@ -203,14 +168,14 @@ class Collector:
             return self._end_geometry()
         if len(words) == 5 and words[0] == "atom":
             self._atom(words[4], words[1:4])
-        elif len(words) == 4 and words[0] == "lattice_vector" and (vector := _numbers(words[1:])) is not None:
+        elif len(words) == 4 and words[0] == "lattice_vector" and (vector := numbers_of(words[1:])) is not None:
             self._draft.cell.append(vector)
         elif len(words) > 1 and "[A]" not in words and not line.startswith("velocity"):
             return self._end_geometry()
         return True
 
     def _atom(self, symbol: str, words: list[str]) -> None:
-        if (position := _numbers(words)) is not None:
+        if (position := numbers_of(words)) is not None:
             self._draft.symbols.append(symbol)
             self._draft.positions.append(position)
 
@@ -252,11 +217,11 @@ class Collector:
         # In the list of energy components the same label stands before two numbers, Hartree and eV: not this one.
         if len(words) < 2 or words[1] != "eV":
             if self.leaving is not None and label.strip() == "Total time" and len(words) == 4:
-                self.wall_time = _number(words[2])
+                self.wall_time = number_of(words[2])
             return
         name = _ENERGIES.get(label.strip())
         if name is not None and self.steps:
-            setattr(self.steps[-1], name, _number(words[0]))
+            setattr(self.steps[-1], name, number_of(words[0]))
 
     def _forces(self, line: str) -> None:
         if line.startswith("Total atomic forces") and self.steps:
@@ -265,7 +230,7 @@ class Collector:
 
     def _force_line(self, line: str) -> bool:
         words = line[1:].split()
-        force = _numbers(words[1:]) if line.startswith("|") and len(words) == 4 else None
+        force = numbers_of(words[1:]) if line.startswith("|") and len(words) == 4 else None
         if force is None or not self.steps:
             self._block = None
             return False
@@ -274,7 +239,7 @@ class Collector:
 
     def _max_force(self, line: str) -> None:
         if line.startswith("Maximum force component is") and self.steps:
-            self.steps[-1].max_force = _number_after("is", line)
+            self.steps[-1].max_force = number_after("is", line)
 
     def _present_geometry(self, line: str) -> None:
         if line.startswith("Present geometry is "):
@@ -304,28 +269,29 @@ class Collector:
 
     def _potential(self, line: str) -> None:
         if line[:20].lower() == "| chemical potential":
-            value = _number_after("potential is" if "potential is" in line else ":", line)
-            self._electrons.chemical_potential = value or self._electrons.chemical_potential
+            mark = "potential is" if "potential is" in line else ":"
+            if (value := number_after(mark, line)) is not None:
+                self._electrons.chemical_potential = value
 
     def _edge_energy(self, line: str) -> None:
         """Read "Highest occupied state (VBM) at ... eV"; its k-point follows on a line of its own."""
         self._edge = "vbm" if line.startswith("Highest occupied state") else "cbm"
         if self._edge == "vbm":
             self._pending = GapBlock()
-        setattr(self._pending, self._edge, _number_after(" at", line))
+        setattr(self._pending, self._edge, number_after(" at", line))
 
     def _edge_k(self, line: str) -> None:
         """Read "| K-point:       1 at    0.000000    0.000000    0.000000 (in units of recip. lattice)"."""
         words = line[1:].split()
-        if self._edge and len(words) >= 6 and words[0] == "K-point:" and (k := _numbers(words[3:6])) is not None:
+        if self._edge and len(words) >= 6 and words[0] == "K-point:" and (k := numbers_of(words[3:6])) is not None:
             setattr(self._pending, f"{self._edge}_k", (k[0], k[1], k[2]))
-            self._pending.indices[self._edge] = _index(words[1])
+            self._pending.indices[self._edge] = index_of(words[1])
 
     def _gap(self, line: str) -> None:
         if "HOMO-LUMO gap:" not in line:
             return
         block, self._pending, self._edge = self._pending, GapBlock(), ""
-        block.gap = _number_after("gap:", line)
+        block.gap = number_after("gap:", line)
         if block.indices.get("vbm") == block.indices.get("cbm") is not None:
             block.direct_gap, block.direct_gap_k = block.gap, block.vbm_k
         self._electrons.gap = block
@@ -340,9 +306,9 @@ class Collector:
         words = line.split()
         if block is None or len(words) < 13 or not line.startswith("| Smallest direct gap"):
             return
-        block.direct_gap = _number(words[5])
-        index = _index(words[9])
-        k = _numbers(words[11:14])
+        block.direct_gap = number_of(words[5])
+        index = index_of(words[9])
+        k = numbers_of(words[11:14])
         printed = None if k is None else (k[0], k[1], k[2])
         if index == block.indices.get("vbm"):
             block.direct_gap_k = block.vbm_k
@@ -353,7 +319,7 @@ class Collector:
         """Read "Treating all   44 k-points in band plot segment #   1:"."""
         words = line.split()
         if line.startswith("Treating all") and "band plot segment" in line and len(words) >= 10:
-            self.path_points[_index(words[9].rstrip(":"))] = _index(words[2])
+            self.path_points[index_of(words[9].rstrip(":"))] = index_of(words[2])
 
     def _path_head(self, line: str) -> None:
         if "and gap" in line:
@@ -362,15 +328,15 @@ class Collector:
 
     def _path_edge(self, line: str) -> None:
         if self._path is not None and line.startswith("| Highest occupied state"):
-            self._path.path_vbm = _number_after(":", line)
+            self._path.path_vbm = number_after(":", line)
 
     def _path_gap(self, line: str) -> None:
         if self._path is not None and line.startswith("| Energy difference"):
-            self._path.path_gap, self._path = _number_after(":", line), None
+            self._path.path_gap, self._path = number_after(":", line), None
 
     def _moment(self, line: str) -> None:
         if line.startswith("| N = N_up - N_down"):
-            self.moment = _number_after(":", line)
+            self.moment = number_after(":", line)
 
 
 _COUNTS = {
@@ -424,28 +390,3 @@ _HANDLERS: dict[str, Handler] = {
     "| En": Collector._path_gap,
     "| N ": Collector._moment,
 }
-
-
-def _number(word: str) -> float | None:
-    """Return a finite number, None for Fortran's ``*****`` and anything else that is not one."""
-    try:
-        value = float(word)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _numbers(words: list[str]) -> list[float] | None:
-    values = [_number(word) for word in words]
-    found = [value for value in values if value is not None]
-    return found if len(found) == len(values) == 3 else None
-
-
-def _index(word: str) -> int:
-    return int(word) if word.isdecimal() and len(word) <= _MAX_DIGITS else -1
-
-
-def _number_after(mark: str, line: str) -> float | None:
-    """Return the number that follows at once: behind a ``*****`` the next number of the line is another one."""
-    match = _NUMBER.match(line.partition(mark)[2])
-    return None if match is None else _number(match[1] or match[2])

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from aiida_perovskite.engines.aims.collector import Collector, Electrons, Geometry, KPoint, Step
+from aiida_perovskite.engines.aims.collector import Collector
+from aiida_perovskite.engines.aims.records import Electrons, Geometry, KPoint, Step
 from aiida_perovskite.engines.aims.status import AimsStatus, judge
 from aiida_perovskite.engines.aims.stream import TextSource, line_blocks
 

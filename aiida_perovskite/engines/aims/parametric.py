@@ -197,7 +197,7 @@ def _linear_form(text: str, names: tuple[str, ...]) -> Array:
         if len(text) > MAX_LENGTH:
             raise ValueError("too long")
         form = _evaluate(ast.parse(text.strip(), mode="eval").body, names)
-    except (SyntaxError, ValueError, ZeroDivisionError, OverflowError) as error:
+    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         allowed = ", ".join(names) or "none"
         raise ValueError(
             f"the symmetry constraint {text[:60]!r} is no linear expression of the parameters ({allowed}): {error}"

@@ -66,11 +66,11 @@ class Dielectric:
 
 @dataclass(frozen=True)
 class DensityOfStates:
-    """Total and atom-projected densities of states; range and broadening in eV."""
+    """Total and atom-projected densities of states; range on the scale of the eigenvalues, eV."""
 
-    min_ev: float = -8.0
-    max_ev: float = 8.0
-    n_points: int = 800
+    min_ev: float = -20.0
+    max_ev: float = 5.0
+    n_points: int = 1250
     broadening_ev: float = 0.1
 
 

@@ -13,6 +13,8 @@ TAIL_LINES = 2000
 # An input error is the last thing that FHI-aims itself prints; further up the same words are notices.
 _ERROR_LINES = 40
 _MAX_EVIDENCE_LINES = 3
+# No message is longer, and the patterns stay fast on damaged lines.
+_MAX_EVIDENCE_LENGTH = 300
 
 
 class AimsStatus(StrEnum):
@@ -135,7 +137,8 @@ def _judge_relaxation(facts: RunFacts, evidence: str) -> tuple[AimsStatus, str]:
 
 def _matches(pattern: re.Pattern[str], lines: Iterable[str]) -> str:
     """Return the lines that match, joined, without repetitions and without the comments of an echoed control.in."""
-    found = (line.strip() for line in lines if pattern.search(line) and not line.lstrip().startswith("#"))
+    heads = (line.strip()[:_MAX_EVIDENCE_LENGTH] for line in lines)
+    found = (line for line in heads if not line.startswith("#") and pattern.search(line))
     return " | ".join(list(dict.fromkeys(found))[:_MAX_EVIDENCE_LINES])
 
 

@@ -48,10 +48,14 @@ def parametric_block(atoms: Atoms, symprec_angstrom: float = 1e-3) -> Parametric
         If the structure has no symmetry, or is too far from the symmetry that was found.
     """
     from spglib import get_symmetry_dataset
+    from spglib.error import SpglibError
 
     fractions: Array = atoms.get_scaled_positions(wrap=False)  # type: ignore[no-untyped-call]
     crystal: Any = (atoms.cell.array, fractions, atoms.numbers)  # spglib's hints ask for lists, its code for arrays
-    dataset = get_symmetry_dataset(crystal, symprec=symprec_angstrom)
+    try:
+        dataset = get_symmetry_dataset(crystal, symprec=symprec_angstrom)
+    except SpglibError:  # or None, by the setting of spglib
+        dataset = None
     if dataset is None:
         raise ValueError("no space group was found: atoms coincide, or the cell has no volume")
     if len(dataset.rotations) == 1:

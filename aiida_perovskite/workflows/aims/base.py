@@ -54,7 +54,6 @@ class AimsBaseWorkChain(OnceMixin, BaseRestartWorkChain):
         priority=500,
         exit_codes=[
             EXIT.geometry_not_converged,
-            EXIT.step_limit,
             EXIT.incomplete,
             EXIT.killed,
             ExitCode(OUT_OF_WALLTIME),
@@ -69,6 +68,16 @@ class AimsBaseWorkChain(OnceMixin, BaseRestartWorkChain):
         if not self._has_moved(node):
             return None
         self._continue_from(node, hessian=True)
+        return self._again(node, "continuing from its last geometry")
+
+    @process_handler(priority=495, exit_codes=[EXIT.step_limit])
+    def handle_step_limit(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Continue a relaxation that used up its steps; the second time without the Hessian, which may mislead it."""
+        attempt = self._attempts("steps")
+        if attempt >= MAX_IN_VAIN or not self._has_moved(node):
+            return self._give_up(node)
+        self._count("steps")
+        self._continue_from(node, hessian=attempt == 0)
         return self._again(node, "continuing from its last geometry")
 
     @process_handler(priority=490, exit_codes=[EXIT.optimiser_failed])

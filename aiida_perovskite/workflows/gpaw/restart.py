@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiida.engine import ExitCode, ProcessHandlerReport, process_handler
 from aiida.orm import CalcJobNode, Dict
 
-from aiida_perovskite.parsers.base import EXIT_STATUS
+from aiida_perovskite.engines import EXIT_STATUS
 from aiida_perovskite.workflows.scripts import ScriptWorkChain
 
 MORE_SCF_STEPS = 3  # a density that needs more than three times the default is not slow but astray
