@@ -60,6 +60,7 @@ class AimsCalculation(CalcJob):
         options: Any = spec.inputs["metadata"]["options"]  # type: ignore[index]
         options["parser_name"].default = "perovskite.aims"
         options["output_filename"].default = STDOUT
+        options["resources"].default = lambda: {"num_machines": 1}
         spec.output("output_parameters", valid_type=Dict, required=False, help="Energies, gaps, status and evidence.")
         spec.output("output_structure", valid_type=StructureData, required=False, help="The last geometry reached.")
         spec.output("output_trajectory", valid_type=TrajectoryData, required=False, help="The steps of a relaxation.")

@@ -42,7 +42,7 @@ def stop_gracefully(
     if why:
         settings = node.inputs.settings.get_dict() if "settings" in node.inputs else {}
         # A stuck density must be left at once; before the walltime a relaxation may finish its step.
-        names = ["abort_scf"] if why.startswith("the density") or not settings.get("relaxation") else ["abort_opt"]
+        names = ["abort_scf"] if why.startswith("the density") or settings.get("relaxation") is None else ["abort_opt"]
         with TemporaryDirectory() as local:
             for name in names:
                 empty = PurePosixPath(local) / name

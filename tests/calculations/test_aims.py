@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from invented_species import species_family, species_text
 
 # Folder of the published inputs -> step, and lines that only ours has: densities of states, which SPEC 2.4 asks for.

@@ -135,7 +135,7 @@ def problems(node: Any, case: Case, *, mended: bool) -> list[str]:
         before, after = (job.get_option("resources")["num_mpiprocs_per_machine"] for job in (jobs[0], jobs[-1]))
         if (before, after) != (4, 2):
             found.append(f"ran on {before}, then on {after} tasks")
-    if mended and case.settings.get("relaxation"):
+    if mended and "relaxation" in case.settings:
         first, last = (job.inputs.structure.get_ase() for job in (jobs[0], jobs[-1]))
         if abs(first.cell.array - last.cell.array).max() < 1e-6 and abs(first.positions - last.positions).max() < 1e-6:
             found.append("the relaxation began again from where it had started")

@@ -162,7 +162,7 @@ class AimsBaseWorkChain(OnceMixin, BaseRestartWorkChain):
     def _has_moved(self, node: CalcJobNode) -> bool:
         """Tell whether a job was a relaxation that got beyond the geometry it was given."""
         settings = node.inputs.settings.get_dict() if "settings" in node.inputs else {}
-        if not settings.get("relaxation") or "output_structure" not in node.outputs:
+        if settings.get("relaxation") is None or "output_structure" not in node.outputs:
             return False
         before, after = node.inputs.structure.get_ase(), node.outputs.output_structure.get_ase()
         moved = abs(after.positions - before.positions).max() + abs(after.cell.array - before.cell.array).max()
