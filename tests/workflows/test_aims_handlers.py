@@ -14,7 +14,7 @@ RELAX = {"relaxation": {"max_steps": 100}, "symmetric": True, "density_restart":
 STATIC = {"density_restart": True}
 BANDS = {
     "spin_orbit": True,
-    "bands": [{"start": [0, 0, 0], "end": [0.5, 0, 0.5], "n_points": 11, "names": ["G", "X"]}],
+    "bands": [{"start": [0.5, 0, 0.5], "end": [0.5, 0.5, 0.5], "n_points": 11, "names": ["X", "L"]}],
 }
 PATIENCE_S = 900.0
 
