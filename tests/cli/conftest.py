@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -39,3 +40,12 @@ def refused(run: Callable[..., Result]) -> Callable[..., str]:
         return lines[0]
 
     return command
+
+
+@pytest.fixture
+def codes(aiida_profile_clean: Any, aiida_localhost: Any, aiida_code_installed: Callable[..., Any]) -> None:
+    """The three codes that `setup profile` makes."""
+    for engine in ("learning", "chgnet", "gpaw"):
+        aiida_code_installed(
+            label=f"{engine}", default_calc_job_plugin="core.shell", filepath_executable=sys.executable
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,6 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 from optimade_server import serve
-
-
-@pytest.fixture
-def codes(aiida_profile_clean: Any, aiida_localhost: Any, aiida_code_installed: Callable[..., Any]) -> None:
-    """The three codes that `setup profile` makes."""
-    for engine in ("learning", "chgnet", "gpaw"):
-        aiida_code_installed(
-            label=f"{engine}", default_calc_job_plugin="core.shell", filepath_executable=sys.executable
-        )
 
 
 @pytest.fixture
