@@ -29,48 +29,57 @@ def describe_gap(structure: StructureData, output: Dict, parameters: Dict, **ban
     """Compare the gap on the k-point grid with that along the path and take the smaller one.
 
     ``bands`` holds ``output_bands`` (with spin-orbit coupling) and ``output_bands_scalar`` where a path was computed.
+    Bands that cross the Fermi level along the path have no gap, and say so in ``limits``.
     """
     from aiida_perovskite.photovoltaics import kind_of_gap, label_fcc
 
-    grid = {
-        "gap_hse06_ev": output["gap_ev"],
-        "gap_hse06_soc_ev": output["soc_gap_ev"],
-        "direct_gap_hse06_ev": output["direct_gap_ev"],
-        "direct_gap_hse06_soc_ev": output["soc_direct_gap_ev"],
-    }
-    record: dict[str, Any] = {f"grid_{name}": value for name, value in grid.items()} | grid
-    edges = {"vbm": output["soc_vbm_k"], "cbm": output["soc_cbm_k"]}
-    source = "grid"
-    if bands:
-        path = {
-            "hse06_soc": edges_of(bands["output_bands"], structure),
-            "hse06": edges_of(bands["output_bands_scalar"], structure),
-        }
-        for level, found in path.items():
-            for kind, value in (("gap", found.gap_ev), ("direct_gap", found.direct_gap_ev)):
-                name = f"{kind}_{level}_ev"
-                record[f"path_{name}"] = value
-                record[name] = value if record[name] is None else min(value, record[name])
-        if (
-            record["grid_gap_hse06_soc_ev"] is None
-            or record["path_gap_hse06_soc_ev"] <= record["grid_gap_hse06_soc_ev"]
-        ):
-            source = "path"
-            edges = {"vbm": path["hse06_soc"].vbm.kpoint, "cbm": path["hse06_soc"].cbm.kpoint}
-        record["raw_gap_hse06_soc_ev"] = path["hse06_soc"].raw_gap_ev
+    edges, source, limits = {"vbm": output["soc_vbm_k"], "cbm": output["soc_cbm_k"]}, "grid", []
+    gaps = grid_gaps(output.get_dict())
+    record: dict[str, Any] = {f"grid_{name}": value for name, value in gaps.items()}
+    for level, label in (("hse06", "output_bands_scalar"), ("hse06_soc", "output_bands")):
+        if label not in bands:
+            continue
+        try:
+            found = edges_of(bands[label], structure)
+        except ValueError as error:
+            limits.append(f"{level}: {error}")
+            path = (0.0, 0.0)
+        else:
+            path = (found.gap_ev, found.direct_gap_ev)
+            if level == "hse06_soc" and path[0] <= (gaps["gap_hse06_soc_ev"] or path[0]):
+                source, edges = "path", {"vbm": found.vbm.kpoint, "cbm": found.cbm.kpoint}
+        for name, value in zip((f"gap_{level}_ev", f"direct_gap_{level}_ev"), path, strict=True):
+            record[f"path_{name}"] = value
+            on_grid = gaps[name]
+            gaps[name] = value if on_grid is None else min(value, on_grid)
     for edge, kpoint in edges.items():
         record[f"{edge}_k"] = list(kpoint) if kpoint is not None else None
         record[f"{edge}_label"] = label_fcc(kpoint) if kpoint is not None else ""
-    gap, direct = record["gap_hse06_soc_ev"], record["direct_gap_hse06_soc_ev"]
-    record |= {
-        "edges_from": source,
-        "gap_kind": kind_of_gap(gap, direct) if gap is not None and direct is not None else "none",
-        "energy_ev_per_cell": output["total_energy_ev"],
-        "total_moment": output["magnetic_moment"],
-        "settings": parameters.get_dict(),
-        "versions": {"fhi-aims": output["version"]},
-    }
-    return Dict(record)
+    gap, direct = gaps["gap_hse06_soc_ev"], gaps["direct_gap_hse06_soc_ev"]
+    return Dict(
+        {
+            **record,
+            **gaps,
+            "edges_from": source,
+            "gap_kind": kind_of_gap(gap, direct) if gap and direct else "none",
+            "limits": limits,
+            "energy_ev_per_cell": output["total_energy_ev"],
+            "total_moment": output["magnetic_moment"],
+            "settings": parameters.get_dict(),
+            "versions": {"fhi-aims": output["version"]},
+        }
+    )
+
+
+def grid_gaps(output: dict[str, Any]) -> dict[str, float | None]:
+    """Return the gaps on the k-point grid; where no direct one is printed, the fundamental one if that is direct."""
+    gaps: dict[str, float | None] = {}
+    for level, prefix in (("hse06", ""), ("hse06_soc", "soc_")):
+        gap, direct = output[f"{prefix}gap_ev"], output[f"{prefix}direct_gap_ev"]
+        same = output[f"{prefix}vbm_k"] is not None and output[f"{prefix}vbm_k"] == output[f"{prefix}cbm_k"]
+        gaps[f"gap_{level}_ev"] = gap
+        gaps[f"direct_gap_{level}_ev"] = gap if direct is None and same else direct
+    return gaps
 
 
 @calcfunction  # type: ignore[untyped-decorator]
