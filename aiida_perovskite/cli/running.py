@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LOG_SECONDS = 30.0  # where output goes to a file, a sign of life this often
 TERMINAL_WIDTH = 110
+BUSY = "database is locked"  # SQLite: the daemon of a loaded machine has been writing for longer than readers wait
 POLL_SECONDS = 2.0  # fast enough to follow by eye, slow enough to cost nothing beside the daemon
 
 
@@ -38,6 +39,7 @@ def wait_for(node: ProcessNode, *, quiet: bool = False) -> None:
     leaves the process running. A process that failed raises ValueError with its exit message.
     """
     from aiida.orm import ProcessNode, load_node
+    from sqlalchemy.exc import OperationalError
 
     from aiida_perovskite.workflows.interfaces import how_it_ended
 
@@ -45,14 +47,20 @@ def wait_for(node: ProcessNode, *, quiet: bool = False) -> None:
     watch = Watch()
     try:
         while True:
-            # A node caches what it read: a fresh one sees what the daemon did meanwhile.
-            fresh = load_node(node.pk)
-            assert isinstance(fresh, ProcessNode)
-            if not quiet:
-                shown = _print_reports(fresh, shown, start)
-            if fresh.is_terminated:
-                break
-            watch.look()
+            try:
+                # A node caches what it read: a fresh one sees what the daemon did meanwhile.
+                fresh = load_node(node.pk)
+                assert isinstance(fresh, ProcessNode)
+                if not quiet:
+                    shown = _print_reports(fresh, shown, start)
+                if fresh.is_terminated:
+                    break
+                watch.look()
+            except OperationalError as error:
+                if BUSY not in str(error):
+                    raise
+                time.sleep(POLL_SECONDS)
+                continue
             if not quiet and sys.stdout.isatty():
                 click.echo(f"\r\033[K[{_clock(start)}] {_status(fresh)}"[:TERMINAL_WIDTH], nl=False)
             elif not quiet and time.monotonic() - told > LOG_SECONDS:
