@@ -60,15 +60,20 @@ def validate_training(value: Dict | None, _: Any) -> str | None:
 
 
 def validate_references(value: List | None, _: Any) -> str | None:
-    """Refuse what is no double perovskite before anything runs."""
-    from aiida_perovskite.chemistry import Composition
-
+    """Refuse what is no double perovskite, or spelled otherwise than in the tables, before anything runs."""
+    given = value.get_list() if value is not None else []
     try:
-        for text in value.get_list() if value is not None else []:
-            Composition.parse(text)
+        wanted = spelled(given)
     except ValueError as error:
         return f"references: {error}"
-    return None
+    return None if given == wanted else f"references: write {', '.join(wanted)}"
+
+
+def spelled(formulas: list[str]) -> list[str]:
+    """Return formulas of double perovskites as the tables spell them, each once; ValueError for what is none."""
+    from aiida_perovskite.chemistry import Composition
+
+    return list(dict.fromkeys(Composition.parse(text).formula for text in formulas))
 
 
 class ScreeningWorkChain(OnceMixin):
@@ -194,7 +199,7 @@ class ScreeningWorkChain(OnceMixin):
         builder.selection = Dict(funnel["selection"])
         builder.prediction = Dict({"confidence": funnel["confidence"], "window_ev": funnel["selection"]["window_ev"]})
         builder.max_concurrent = Int(funnel["max_concurrent"])
-        builder.references = List(funnel["references"])
+        builder.references = List(spelled(funnel["references"]))
         if funnel["n_electronic"] is not None:
             builder.n_electronic = Int(funnel["n_electronic"])
         fill_ports(builder, with_engine(funnel["engines"], engine), codes, protocols, overrides, options)
@@ -284,10 +289,7 @@ class ScreeningWorkChain(OnceMixin):
         return None
 
     def _references(self) -> list[str]:
-        from aiida_perovskite.chemistry import Composition
-
-        given = self.inputs.references.get_list() if "references" in self.inputs else []
-        return [Composition.parse(text).formula for text in given]
+        return list(self.inputs.references.get_list()) if "references" in self.inputs else []
 
     def _submit_next(self) -> None:
         """Submit the next candidate of the queue."""

@@ -94,6 +94,7 @@ def test_references_and_geometries_beside_the_candidates(tiny_model: Any, emulat
     from aiida.engine import run_get_node
 
     from aiida_perovskite.data.table import CompositionTableData
+    from aiida_perovskite.report.collect import collect_campaign
 
     # Nothing is as stable as the rules ask: a candidate leaves after its enthalpy, a reference goes on.
     builder = inputs(
@@ -125,6 +126,18 @@ def test_references_and_geometries_beside_the_candidates(tiny_model: Any, emulat
     assert results["lattice_angstrom"].notna().all()
     # A reference is in no selection, so nothing was predicted of it.
     assert results["predicted_gap_ev"].notna().tolist() == [True, True, False]
+    # The report knows it by its formula, spelled as everywhere.
+    shown = {item.formula: item.reference for item in collect_campaign(node).candidates}
+    assert shown == {first: False, second: False, "AgInCs2Cl6": True}
+
+
+def test_references_are_spelled_as_in_the_tables(tiny_model: Any, emulator_code: Any) -> None:
+    from aiida.orm import List
+
+    builder = inputs(tiny_model, emulator_code, d_elements=["Br"], references=["Cs2AgInCl6", "Cs2InAgCl6"])
+    assert builder.references.get_list() == ["AgInCs2Cl6"]
+    with pytest.raises(ValueError, match="write AgInCs2Cl6"):
+        builder.references = List(["Cs2AgInCl6"])
 
 
 def test_a_reference_among_the_candidates_is_computed_once(tiny_model: Any, emulator_code: Any) -> None:
