@@ -1,8 +1,9 @@
 """Bring the processes of a profile back to life after its daemon, or a part of it, was killed.
 
 AiiDA's daemon starts a worker again that was killed. When its supervisor is killed, worker and broker go on as orphans
-that no later daemon looks after, and a task that was with a killed worker or broker can be lost: its process waits for
-ever. The remedy is AiiDA's own (`verdi daemon stop`, `verdi process repair`, `verdi daemon start`), after the orphans.
+that no later daemon looks after; a broker that was killed leaves the address of a socket at which nobody listens, and
+workers that started with it stay there; a task that was with one of them can be lost, and its process waits for ever.
+The remedy is AiiDA's own (`verdi daemon stop`, `verdi process repair`, `verdi daemon start`), after the orphans.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -123,6 +125,7 @@ def revive() -> None:
     n_workers = sum("worker" in words for words in daemon_parts().values())
     _verdi("daemon", "stop")
     end_orphans()
+    forget_broker()
     _verdi("process", "repair")
     started = _verdi("daemon", "start", *([str(n_workers)] if n_workers else []))
     if started.returncode and daemon_state() != "running":
@@ -137,6 +140,18 @@ def end_orphans() -> None:
         process.terminate()
     for process in psutil.wait_procs(found, timeout=END_S)[1]:
         process.kill()
+
+
+def forget_broker() -> None:
+    """Remove what a killed ZeroMQ broker left: a worker that starts before the next one would talk to a dead socket."""
+    from aiida.manage import get_manager
+    from aiida.manage.configuration import get_config
+
+    profile = get_manager().get_profile()
+    assert profile is not None  # the command that got here has loaded one
+    folder = Path(get_config().filepaths(profile)["broker_service"]["dir"])
+    for name in ("broker.sockets", "broker.pid", "broker.status"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def daemon_parts() -> dict[psutil.Process, list[str]]:
