@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from aiida.common.escaping import escape_for_bash
+from aiida.schedulers import JobState
 
 if TYPE_CHECKING:
     from aiida.orm import CalcJobNode
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 GRACE_S = 600.0  # before the walltime: an iteration or two of a large cell
 TAIL_BYTES = 400_000  # some hundred iterations
 ASKED = "perovskite_stop_requested"  # extra of a job: why it was asked to stop
+SEEN = "perovskite_first_seen_running"  # extra of a job: when, in ISO 8601
 
 
 def stop_gracefully(
@@ -61,12 +63,21 @@ def _walltime_is_near(node: CalcJobNode, grace_s: float) -> str:
 
 
 def _elapsed_s(node: CalcJobNode) -> float | None:
-    """Return for how long the job has run, as the scheduler says; None as long as it does not."""
-    info = node.get_last_job_info()
-    elapsed, started = getattr(info, "wallclock_time_seconds", None), getattr(info, "dispatch_time", None)
-    if elapsed is not None or started is None:
-        return elapsed
-    return (datetime.now(UTC) - (started if started.tzinfo else started.astimezone(UTC))).total_seconds()
+    """Return for how long the job has run; None as long as it does not.
+
+    Since it began, where the scheduler says when that was, else since it was first seen running: what schedulers call
+    elapsed time is processor time with some.
+    """
+    now = datetime.now(UTC)
+    started = getattr(node.get_last_job_info(), "dispatch_time", None)
+    if started is None:
+        if node.get_scheduler_state() != JobState.RUNNING:
+            return None
+        seen = node.base.extras.get(SEEN, None)
+        if seen is None:
+            node.base.extras.set(SEEN, now.isoformat())
+        started = datetime.fromisoformat(seen) if seen is not None else now
+    return (now - (started if started.tzinfo else started.astimezone(UTC))).total_seconds()
 
 
 def _is_stuck(node: CalcJobNode, transport: Transport, folder: str, patience: int | None) -> str:

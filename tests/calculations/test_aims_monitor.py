@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def info(elapsed_s: int) -> Any:
     from aiida.schedulers.datastructures import JobInfo
 
     found = JobInfo()
-    found.wallclock_time_seconds = elapsed_s
+    found.dispatch_time = datetime.now(UTC) - timedelta(seconds=elapsed_s)
     return found
 
 
