@@ -113,7 +113,7 @@ def absorb(squared_momentum: float = 1.0, **gap: float) -> tuple[Any, Any]:
     transitions.set_array("squared_momentum", np.full((1, 1, 1, 1), squared_momentum))
     results = Dict({"static_dielectric_constant": 4.0, "broadening_ev": 0.05, "approximation": "independent particles"})
     found, node = analyse_absorption.run_get_node(
-        spectrum, transitions, results, Dict({**GAP, **gap}), Dict(load_protocol("efficiency"))
+        spectrum, results, Dict({**GAP, **gap}), Dict(load_protocol("efficiency")), transitions
     )
     return found, node
 

@@ -20,9 +20,7 @@ def test_a_run_stops_before_its_walltime_and_goes_on(
     # Half of so short a walltime is left to the run; a step takes five seconds.
     options = {"max_wallclock_seconds": 16, "environment_variables": {"AIMS_EMULATOR_DELAY": "0.5"}}
     inputs = aims_inputs(aims_code, settings=RELAX, options=options)
-    inputs["monitors"] = {
-        "stop": Dict({"entry_point": "perovskite.aims.stop_gracefully", "minimum_poll_interval": 1})
-    }
+    inputs["monitors"] = {"stop": Dict({"entry_point": "perovskite.aims.stop_gracefully", "minimum_poll_interval": 1})}
     _, node = run_get_node(AimsBaseWorkChain, aims=inputs)
     assert node.is_finished_ok, node.exit_message
     jobs = sorted(node.called, key=lambda job: job.pk)
