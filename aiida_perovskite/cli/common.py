@@ -138,3 +138,12 @@ def frame_records(frame: Any) -> list[dict[str, Any]]:
     """Return the rows of a frame as plain values, NaN as None."""
     records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
     return records
+
+
+def require_configured(computer: Any, of: str = "") -> None:
+    """Raise ValueError if a computer cannot be used yet; ``of`` says in front of it what needs it."""
+    if not computer.is_configured:
+        raise ValueError(
+            f"{of}computer {computer.label!r} is not configured; run "
+            f"`verdi computer configure {computer.transport_type} {computer.label}`"
+        )

@@ -22,6 +22,7 @@ from aiida_perovskite.cli.common import (
     latest_model,
     read_dataset,
     read_overrides,
+    require_configured,
     stored_once,
 )
 from aiida_perovskite.cli.phases import phase_structures, stored_structure
@@ -178,7 +179,7 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         # By engine now: which steps the new one takes over is for the workflow to find out.
         codes = {"learning": codes["learning"], "chgnet": codes["relax"], "gpaw": codes["gap"], choices["engine"]: own}
     for code in codes.values():
-        require_configured(code)
+        require_configured(code.computer, f"code {code.full_label}: ")
     table, target = read_dataset(choices["dataset"], choices["dataset_file"], choices["target"])
     known = {"dataset": table}
     for number, path in enumerate(choices["known"]):
@@ -268,16 +269,6 @@ def known_phases(path: Path) -> CompositionTableData:
         lowest = frame.sort_values(FORMATION_ENERGY, kind="stable").drop_duplicates("formula").sort_index()
         return CompositionTableData.from_frame(lowest, name=path.stem)
     return CompositionTableData.from_frame(dataset.frame, name=dataset.name, origin=asdict(dataset.card))
-
-
-def require_configured(code: Any) -> None:
-    """Raise ValueError if the computer of a code cannot be used yet."""
-    if not code.computer.is_configured:
-        label = code.computer.label
-        raise ValueError(
-            f"code {code.full_label}: computer {label!r} is not configured; run "
-            f"`verdi computer configure {code.computer.transport_type} {label}`"
-        )
 
 
 def summary(campaign: str, builder: ProcessBuilder) -> dict[str, Any]:

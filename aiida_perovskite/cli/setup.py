@@ -12,7 +12,7 @@ from aiida.cmdline.params import options, types
 from aiida.cmdline.utils import echo
 
 from aiida_perovskite.cli import cmd_root
-from aiida_perovskite.cli.common import clear_errors
+from aiida_perovskite.cli.common import clear_errors, require_configured
 
 if TYPE_CHECKING:
     from aiida.orm import Computer, InstalledCode
@@ -116,11 +116,7 @@ def install_code(engine: str, computer: Computer, executable: Path) -> Installed
     from aiida.common.exceptions import NotExistent
     from aiida.orm import InstalledCode, load_code
 
-    if not computer.is_configured:
-        raise ValueError(
-            f"computer {computer.label!r} is not configured; run "
-            f"`verdi computer configure {computer.transport_type} {computer.label}`"
-        )
+    require_configured(computer)
     check_import(engine, computer, executable)
     try:
         code = load_code(f"{engine}@{computer.label}")

@@ -10,7 +10,7 @@ import click
 from aiida.cmdline.params import options, types
 from aiida.cmdline.utils import echo
 
-from aiida_perovskite.cli.common import clear_errors
+from aiida_perovskite.cli.common import clear_errors, require_configured
 from aiida_perovskite.cli.setup import cmd_setup
 
 if TYPE_CHECKING:
@@ -74,11 +74,7 @@ def install_aims(
 
 def ask_version(executable: Path, computer: Computer, prepend_text: str = "") -> str:
     """Return what an FHI-aims executable says of its version; ValueError if it does not run."""
-    if not computer.is_configured:
-        raise ValueError(
-            f"computer {computer.label!r} is not configured; run "
-            f"`verdi computer configure {computer.transport_type} {computer.label}`"
-        )
+    require_configured(computer)
     # The text is what the same user lets every job run.
     command = "\n".join(filter(None, [prepend_text, shlex.join([str(executable), "--version"])]))
     with computer.get_transport() as transport:
