@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -19,6 +18,7 @@ from torch import Tensor
 from ..checkpoint import CheckpointError, read_json, read_tensors, write_json, write_tensors
 from ..settings import SettingsError
 from ..training import Progress
+from .base_settings import GeneratorSettings
 from .space import ELEMENTS, N_COMPOSITIONS, GenerativeError, in_space
 from .table import ElpasoliteTable, check_class
 
@@ -33,38 +33,6 @@ _FORMAT = 1
 _CHUNK = 500_000  # samples drawn at a time: some 100 MB of intermediates
 _SMALLEST_PROPOSAL = 1024
 _MOST_PROPOSALS = 1000  # per valid sample asked for; with fewer valid ones a model has not learned the space
-
-
-@dataclass(frozen=True)
-class GeneratorSettings:
-    """Base of the settings of a generator: numbers, text, switches and tuples of numbers, checked by `check`."""
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if str(field.type).startswith("tuple"):
-                object.__setattr__(self, field.name, tuple(getattr(self, field.name)))
-        for name, (valid, allowed) in self.ranges().items():
-            if not valid:
-                raise SettingsError(f"Setting {name} = {getattr(self, name)!r} is out of its range ({allowed}).")
-
-    def ranges(self) -> dict[str, tuple[bool, str]]:
-        """Return name -> (whether the value will do, what is allowed in words) of the settings that can be wrong."""
-        return {}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Build settings from a mapping, e.g. parsed JSON; an unknown key or a wrong type is a `SettingsError`."""
-        known = {field.name: str(field.type) for field in fields(cls)}
-        if unknown := sorted(set(values) - set(known)):
-            raise SettingsError(f"Unknown settings {', '.join(unknown)}; known are {', '.join(known) or 'none'}.")
-        for name, value in values.items():
-            if not _has_type(value, known[name]):
-                raise SettingsError(f"Setting {name} = {value!r} must be of type {known[name]}.")
-        return cls(**values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as values that JSON can hold; `from_dict` reads them back."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 class Generator(ABC):
@@ -337,16 +305,3 @@ def check_checkpoint(content: Mapping[str, Any], name: str, folder: Path) -> Non
 def _unique_in_order(codes: Ints) -> Ints:
     _, first = np.unique(codes, return_index=True)
     return codes[np.sort(first)]
-
-
-def _has_type(value: Any, annotation: str) -> bool:
-    if isinstance(value, bool) or annotation == "bool":
-        return isinstance(value, bool) and annotation == "bool"
-    if annotation == "int":
-        return isinstance(value, int)
-    if annotation == "float":
-        return isinstance(value, (int, float))
-    if annotation == "str":
-        return isinstance(value, str)
-    item = annotation.removeprefix("tuple[").split(",")[0]
-    return isinstance(value, (list, tuple)) and all(_has_type(entry, item) for entry in value)

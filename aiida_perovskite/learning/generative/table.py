@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .space import N_ELEMENTS, SITES, GenerativeError, code_of, encode, swap
+from .space import GenerativeError, code_of, swap
 
-__all__ = ["N_CLASSES", "ElpasoliteTable", "Rows", "check_class", "class_edges", "energy_classes", "site_distribution"]
+__all__ = ["N_CLASSES", "ElpasoliteTable", "Rows", "check_class", "class_edges", "energy_classes"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -96,10 +96,14 @@ class ElpasoliteTable:
         if len(missing := np.flatnonzero(~np.isfinite(energies))):
             rows = ", ".join(str(row + 1) for row in missing[:_SHOWN])
             raise GenerativeError(f"{len(missing)} rows have no formation energy, the first are {rows}: remove them.")
-        return cls._from_stored(stored, class_edges(energies) if edges is None else edges, both_orders)
+        return cls.from_stored(stored, edges, both_orders=both_orders)
 
     @classmethod
-    def _from_stored(cls, stored: Rows, edges: ArrayLike, both_orders: bool) -> ElpasoliteTable:
+    def from_stored(
+        cls, stored: Rows, edges: ArrayLike | None = None, *, both_orders: bool = True
+    ) -> ElpasoliteTable:
+        """Make the table from codes and energies that are known to be of the space; `from_rows` says the rest."""
+        edges = class_edges(stored.energies_ev_per_atom) if edges is None else np.array(edges, dtype=np.float64)
         compounds = np.minimum(stored.codes, swap(stored.codes))
         order = np.lexsort((np.arange(len(compounds)), stored.energies_ev_per_atom, compounds))
         first = np.ones(len(order), dtype=bool)
@@ -108,7 +112,6 @@ class ElpasoliteTable:
         codes, energies = stored.codes[kept], stored.energies_ev_per_atom[kept]
         if both_orders:
             codes, energies = np.concatenate([codes, swap(codes)]), np.concatenate([energies, energies])
-        edges = np.array(edges, dtype=np.float64)
         return cls(codes, energies, edges, energy_classes(energies, edges), stored)
 
     @property
@@ -148,7 +151,7 @@ class ElpasoliteTable:
         drawn = np.random.default_rng(seed).choice(present, n_compounds, replace=False)
         rows = np.isin(compounds, drawn)
         stored = Rows(self.rows_as_stored.codes[rows], self.rows_as_stored.energies_ev_per_atom[rows])
-        return self._from_stored(stored, self.edges, self.both_orders)
+        return self.from_stored(stored, self.edges, both_orders=self.both_orders)
 
     def with_shuffled_energies(self, seed: int) -> ElpasoliteTable:
         """Deal the energies out to the compounds at random: nothing can be learned from such a table."""
@@ -193,14 +196,6 @@ def check_class(energy_class: int, counts: ArrayLike) -> None:
             f"The energy class {energy_class} is empty in the training table: choose from "
             f"{', '.join(map(str, present))}, or train on more rows."
         )
-
-
-def site_distribution(codes: ArrayLike) -> Floats:
-    """Return the share of each element on each site, shape (4, 39), of codes (N,); all 0 where there are none."""
-    codes = np.asarray(codes, dtype=np.int64)
-    columns = encode(codes)
-    counts = [np.bincount(columns[:, site], minlength=N_ELEMENTS) for site in range(len(SITES))]
-    return np.stack(counts) / max(len(codes), 1)
 
 
 def _read_codes(sites: list[list[Any]]) -> Ints:
