@@ -1,0 +1,313 @@
+"""A conditional model of compositions with a tractable likelihood, exact A/B symmetry, and energy classes in their order.
+
+The model is p(D, C, {A, B} | class) = p(D | class) p(C | D, class) p({A, B} | C, D, class). Its factors are not three
+networks: by Bayes' rule the joint is p(class | A, B, C, D) p(A, B, C, D) / p(class), with each composition of the space as
+likely as any other beforehand, and the space is small enough that all 987,012 compounds are summed exactly. So only p(class |
+composition) is learned, by maximum likelihood from the classes of the training rows alone; energies are not looked at.
+
+A network puts out a position and a width on the axis of the class numbers, and a class has the share of a logistic distribution
+that falls between its edges. Neighbouring classes thus share what they know of elements, which is how 86 rows of a class can
+say something of thousands of compositions. It sees the sum of A's and B's features, so that it cannot tell A and B apart.
+
+An ensemble is averaged in probability. Each member leaves out one fold of the compounds; on what was left out, the sharpness is
+chosen (see `selection`): how far the odds of a class are raised before compositions are drawn. Sharp classes are
+sampled evenly up to their edge; without it, compositions near the edge blur them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .batched import Perceptron, member_weights, resolve_device
+from .generator import Generator, Progress
+from .selection import choose_sharpness, compound_folds, held_out_log_likelihood, sharpened
+from .settings import AutoregressiveSettings
+from .space import GROUPS, N_ELEMENTS, N_GROUPS, N_ROWS, ROWS, encode, join
+from .table import N_CLASSES, ElpasoliteTable, check_class
+from .training import Fits, Plan, cosine_rates, optimise
+
+__all__ = ["Autoregressive", "OrdinalNetwork"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
+
+_FEATURES = N_ROWS + N_GROUPS + 2 + N_ELEMENTS
+_PAIRS: Ints = np.stack(np.triu_indices(N_ELEMENTS, 1), axis=1)  # the 741 {A, B}, A before B
+_PAIR_OF = np.zeros((N_ELEMENTS, N_ELEMENTS), dtype=np.int64)
+_PAIR_OF[_PAIRS[:, 0], _PAIRS[:, 1]] = _PAIR_OF[_PAIRS[:, 1], _PAIRS[:, 0]] = np.arange(len(_PAIRS))
+_CELLS = N_ELEMENTS**2  # (C, D) of a pair
+_BLOCK = 2**25  # activations held at a time: 128 MiB
+_MIDDLE = (N_CLASSES + 1) / 2
+_LOG_WIDTH, _LOG_WIDTH_LIMIT = -1.0, 4.0  # of an untrained network, and how far a trained one may go from it
+_FAR = 1e3  # where the outermost classes end, in class widths
+
+
+class OrdinalNetwork(nn.Module):
+    """M networks from composition to position and width on the axis of class numbers, where class k is (k - 1/2, k + 1/2).
+
+    Parameters
+    ----------
+    members
+        M.
+    settings
+        Their shape.
+    """
+
+    features: Tensor
+
+    def __init__(self, members: int, settings: AutoregressiveSettings) -> None:
+        super().__init__()
+        hidden = [settings.width] * settings.hidden_layers
+        self.net = Perceptron(members, [3 * _FEATURES, *hidden, 2], settings.activation, "before_activation")
+        self.register_buffer("features", torch.from_numpy(_element_features(settings.element_scale)), persistent=False)
+
+    def inputs(self, elements: Tensor) -> Tensor:
+        """Return what the network sees, (N, 3 x 55), of the elements on A, B, C, D, (N, 4)."""
+        a, b, c, d = self.features[elements].unbind(-2)
+        return torch.cat([a + b, c, d], dim=-1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return position and logarithm of the width, (M, N, 2), at inputs (M, N, 165)."""
+        return _position_and_width(self.net(inputs))
+
+    def of_pairs(self, pairs: Tensor) -> Tensor:
+        """Return position and logarithm of the width, (M, P, 39 x 39, 2), of all C and D with P pairs {A, B}, (P, 2)."""
+        first = self.net.layers[0]
+        of_ab, of_c, of_d = (self.features @ part for part in first.weight.split(_FEATURES, dim=1))
+        of_cd = (of_c[:, :, None] + of_d[:, None, :]).flatten(1, 2) + first.bias
+        hidden = (of_ab[:, pairs[:, 0]] + of_ab[:, pairs[:, 1]])[:, :, None] + of_cd[:, None]
+        output: Tensor = self.net.after_first(hidden.flatten(1, 2))
+        return _position_and_width(output).unflatten(1, (len(pairs), _CELLS))
+
+
+class Autoregressive(Generator):
+    """A trained ensemble, and the distribution over the whole space that follows from it."""
+
+    name = "autoregressive"
+    settings_type = AutoregressiveSettings
+    settings: AutoregressiveSettings
+    net: OrdinalNetwork
+    sharpness: float
+    """Power of the odds, chosen on held-out training rows."""
+    held_out: dict[str, Any]
+    """What was found on them: log_likelihood per row, and overlap with the classes by sharpness."""
+    device = torch.device("cpu")
+
+    @classmethod
+    def _fit_many(
+        cls,
+        tables: Sequence[ElpasoliteTable],
+        settings: AutoregressiveSettings,
+        seeds: Sequence[int],
+        progress: Progress | None,
+        workdir: Path | None,
+        device: str,
+    ) -> list[Autoregressive]:
+        place = resolve_device(device)
+        members = settings.members
+        net = OrdinalNetwork(members * len(seeds), settings).to(place)
+        data = _Rows.of(tables, seeds, settings)
+        objective = _Objective(net, data, place)
+        fits = Fits(
+            seeds=[_member_seed(seed, member) for seed in seeds for member in range(members)],
+            sizes=data.sizes,
+            offsets=data.offsets,
+            fingerprint=data.fingerprint,
+        )
+        plan = Plan(cosine_rates(settings.learning_rate, settings.updates), settings.batch_size, settings.weight_decay)
+        optimise(objective, fits, plan, place, name=cls.name, progress=progress, workdir=workdir)
+        fitted = []
+        for number, (table, seed) in enumerate(zip(tables, seeds, strict=True)):
+            generator = cls._blank(table, settings, seed)
+            generator._set_net(member_weights(net, slice(number * members, (number + 1) * members)))
+            generator.device = place
+            generator._choose_sharpness(table)
+            fitted.append(generator)
+        return fitted
+
+    def class_probabilities(self, codes: Ints) -> Floats:
+        """Return p(class | composition) of codes (N,), shape (N, 10): the mean over the members, not sharpened."""
+        return self._member_probabilities(codes).mean(axis=0)
+
+    def log_probability(self, codes: Ints, energy_class: int) -> Floats:
+        """Return the natural logarithm of the chance that a sample of a class is each of some codes, shape (N,)."""
+        check_class(energy_class, self.class_counts)
+        a, b, c, d = encode(codes).T
+        cell = (_PAIR_OF[a, b] * N_ELEMENTS + c) * N_ELEMENTS + d
+        with np.errstate(divide="ignore"):  # minus infinity where elements repeat
+            return np.log(self._weights(energy_class)[cell] / 2) - np.log(self._cumulative(energy_class)[-1])
+
+    def _choose_sharpness(self, table: ElpasoliteTable) -> None:
+        folds = compound_folds(table.codes, self.settings.folds, self.seed)
+        each = self._member_probabilities(table.codes)
+        absent = np.arange(self.settings.members)[:, None] % self.settings.folds == folds
+        probabilities = (each * absent[..., None]).sum(axis=0) / absent.sum(axis=0)[:, None]
+        overlaps = choose_sharpness(probabilities, table.classes, self.settings.sharpness)
+        self.sharpness = max(overlaps, key=overlaps.__getitem__)
+        self.held_out = {
+            "log_likelihood": held_out_log_likelihood(probabilities, table.classes),
+            "overlap": {str(sharpness): overlap for sharpness, overlap in overlaps.items()},
+        }
+
+    @torch.inference_mode()
+    def _member_probabilities(self, codes: Ints) -> Floats:
+        """Return p(class | composition) of each member, shape (members, N, 10)."""
+        inputs = self.net.inputs(torch.from_numpy(encode(codes)))
+        output = self.net(inputs.expand(self.settings.members, *inputs.shape))
+        probabilities: Floats = _class_probabilities(output).double().numpy()
+        return probabilities
+
+    @cached_property
+    def _probabilities(self) -> Floats32:
+        """p(class | composition) of the whole space, shape (10, 741 x 39 x 39); 0 where elements repeat."""
+        net = self.net.to(self.device)
+        per_pair = self.settings.members * _CELLS * max(self.settings.width, 2 * N_CLASSES)
+        blocks = []
+        with torch.inference_mode():
+            for pairs in torch.from_numpy(_PAIRS).split(max(1, _BLOCK // per_pair)):
+                output = net.of_pairs(pairs.to(self.device))
+                blocks.append(_class_probabilities(output).mean(dim=0).flatten(0, 1).T.cpu())
+        self.net.to("cpu")
+        return (torch.cat(blocks, dim=1) * torch.from_numpy(_different())).numpy()
+
+    def _weights(self, energy_class: int) -> Floats:
+        return sharpened(self._probabilities[energy_class - 1].astype(np.float64), self.sharpness)
+
+    def _cumulative(self, energy_class: int) -> Floats:
+        """Return the running sum of the weights of a class over the space; the last class asked for is kept."""
+        kept: tuple[int, Floats] | None = self.__dict__.get("_kept")
+        if kept is None or kept[0] != energy_class:
+            kept = self.__dict__["_kept"] = (energy_class, np.cumsum(self._weights(energy_class)))
+        return kept[1]
+
+    def _propose(self, energy_class: int, n: int, random: np.random.Generator) -> Ints:
+        cumulative = self._cumulative(energy_class)
+        cells = np.searchsorted(cumulative, random.random(n) * cumulative[-1], side="right")
+        pairs, c, d = cells // _CELLS, cells // N_ELEMENTS % N_ELEMENTS, cells % N_ELEMENTS
+        first = random.integers(0, 2, n)
+        rows = np.arange(n)
+        ab = _PAIRS[pairs]
+        return join(np.stack([ab[rows, first], ab[rows, 1 - first], c, d], axis=1))
+
+    def _set_net(self, tensors: dict[str, Tensor]) -> None:
+        self.net = OrdinalNetwork(self.settings.members, self.settings).requires_grad_(False)
+        self.net.load_state_dict(tensors)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return dict(self.net.state_dict())
+
+    def _notes(self) -> dict[str, Any]:
+        return {"sharpness": self.sharpness, "held_out": self.held_out}
+
+    def _restore(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
+        self._set_net(tensors)
+        self.sharpness, self.held_out = float(notes["sharpness"]), dict(notes["held_out"])
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Which rows each member trains on: stretches of `index`, which points into the joined distinct tables."""
+
+    elements: Ints
+    classes: Ints
+    index: Ints
+    sizes: list[int]
+    offsets: list[int]
+    fingerprint: str
+
+    @classmethod
+    def of(cls, tables: Sequence[ElpasoliteTable], seeds: Sequence[int], settings: AutoregressiveSettings) -> _Rows:
+        digests = [table.sha256 for table in tables]
+        distinct = dict(zip(digests, tables, strict=True))
+        ends = np.cumsum([len(table.codes) for table in distinct.values()])
+        start = dict(zip(distinct, [0, *ends], strict=False))
+        stretches = []
+        for digest, table, seed in zip(digests, tables, seeds, strict=True):
+            folds = compound_folds(table.codes, settings.folds, seed)
+            rows = [start[digest] + np.flatnonzero(folds != fold) for fold in range(settings.folds)]
+            stretches += [rows[member % settings.folds] for member in range(settings.members)]
+        sizes = [len(stretch) for stretch in stretches]
+        return cls(
+            elements=encode(np.concatenate([table.codes for table in distinct.values()])),
+            classes=np.concatenate([table.classes for table in distinct.values()]),
+            index=np.concatenate(stretches),
+            sizes=sizes,
+            offsets=[0, *np.cumsum(sizes)[:-1].tolist()],
+            fingerprint=hashlib.sha256(json.dumps([digests, settings.to_dict()]).encode()).hexdigest(),
+        )
+
+
+class _Objective:
+    """Minus the logarithm of the probability of the rows' classes."""
+
+    noise_width = 0
+
+    def __init__(self, net: OrdinalNetwork, data: _Rows, device: torch.device) -> None:
+        self.net = net
+        self.inputs = net.inputs(torch.from_numpy(data.elements).to(device))
+        self.classes = torch.from_numpy(data.classes).to(device)
+        self.index = torch.from_numpy(data.index).to(device)
+
+    def losses(self, rows: Tensor, noise: Tensor) -> Tensor:
+        rows = self.index[rows]
+        return -_log_likelihood(self.net(self.inputs[rows]), self.classes[rows]).mean(-1)
+
+
+def _element_features(element_scale: float) -> Floats32:
+    """Return the features of each element, (39, 55): one-hot row and group, both as numbers, one-hot element."""
+    one_hots = [np.eye(N_ROWS)[ROWS - 1], np.eye(N_GROUPS)[GROUPS - 1]]
+    numbers = np.stack([(2 * ROWS - 1) / N_ROWS - 1, (2 * GROUPS - 1) / N_GROUPS - 1], axis=1)
+    return np.concatenate([*one_hots, numbers, element_scale * np.eye(N_ELEMENTS)], axis=1).astype(np.float32)
+
+
+def _position_and_width(output: Tensor) -> Tensor:
+    position, log_width = output.unbind(-1)
+    log_width = _LOG_WIDTH + _LOG_WIDTH_LIMIT * torch.tanh(log_width / _LOG_WIDTH_LIMIT)
+    return torch.stack([_MIDDLE + position, log_width], dim=-1)
+
+
+def _log_likelihood(output: Tensor, classes: Tensor) -> Tensor:
+    """Return ln p(class) of the classes (M, N) at position and width (M, N, 2).
+
+    With x = (upper edge - position) / width and y likewise of the lower edge, the logistic distribution has the share
+    s(x) - s(y) = s(x) s(-y) (1 - exp(y - x)) between them, in which no digit is lost far out.
+    """
+    position, log_width = output.unbind(-1)
+    width = log_width.exp()
+    upper = torch.where(classes == N_CLASSES, _FAR, classes + 0.5)
+    lower = torch.where(classes == 1, -_FAR, classes - 0.5)
+    x, y = (upper - position) / width, (lower - position) / width
+    return functional.logsigmoid(x) + functional.logsigmoid(-y) + torch.log(-torch.expm1(y - x))
+
+
+def _class_probabilities(output: Tensor) -> Tensor:
+    """Return p(class), (..., 10), at position and width (..., 2)."""
+    position, log_width = output.unbind(-1)
+    edges = torch.arange(1, N_CLASSES, device=output.device) + 0.5
+    below = torch.sigmoid((edges - position[..., None]) / log_width.exp()[..., None])
+    return torch.diff(functional.pad(functional.pad(below, (1, 0), value=0.0), (0, 1), value=1.0), dim=-1)
+
+
+def _different() -> Floats32:
+    """Return 1 for each of the 741 x 39 x 39 cells whose elements are all different, else 0."""
+    a, b = (_PAIRS[:, site, None, None] for site in (0, 1))
+    c, d = np.arange(N_ELEMENTS)[:, None], np.arange(N_ELEMENTS)[None, :]
+    different = (c != d) & (a != c) & (b != c) & (a != d) & (b != d)
+    return different.astype(np.float32).ravel()
+
+
+def _member_seed(seed: int, member: int) -> int:
+    return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])

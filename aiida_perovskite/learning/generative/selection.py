@@ -1,0 +1,164 @@
+"""How settings of generators are chosen: by quantities of the training rows alone.
+
+Nothing here can see the truth: the module imports neither it nor the metrics that are made of it, which a contract in
+``pyproject.toml`` and a test hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .distributions import js_distance, site_distribution
+from .space import GenerativeError, swap
+from .table import N_CLASSES, ElpasoliteTable, Rows
+
+__all__ = [
+    "choose_sharpness",
+    "compound_folds",
+    "held_out_log_likelihood",
+    "held_out_split",
+    "knee",
+    "overlap",
+    "pareto_front",
+    "sharpened",
+    "training_quantities",
+]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+_SMALLEST = 1e-12  # of a probability whose logarithm is taken
+
+
+def compound_folds(codes: Ints, folds: int, seed: int) -> Ints:
+    """Deal compounds into folds at random; a composition and its A/B swap are of one fold.
+
+    Raises
+    ------
+    GenerativeError
+        If there are fewer compounds than folds.
+    """
+    compounds, row_compound = np.unique(np.minimum(codes, swap(codes)), return_inverse=True)
+    if len(compounds) < folds:
+        raise GenerativeError(f"{len(compounds)} compounds are too few for {folds} folds: give more rows.")
+    dealt = np.random.default_rng([seed, folds]).permutation(np.arange(len(compounds)) % folds)
+    return dealt[row_compound].astype(np.int64)
+
+
+def held_out_split(table: ElpasoliteTable, folds: int, seed: int) -> tuple[ElpasoliteTable, Ints, Ints]:
+    """Return a table without one fold of the compounds, and codes and classes of that fold's rows."""
+    out = compound_folds(table.codes, folds, seed) == 0
+    codes, stored = table.codes[out], table.rows_as_stored
+    kept = ~np.isin(np.minimum(stored.codes, swap(stored.codes)), np.minimum(codes, swap(codes)))
+    rest = replace(
+        table,
+        codes=table.codes[~out],
+        energies_ev_per_atom=table.energies_ev_per_atom[~out],
+        classes=table.classes[~out],
+        rows_as_stored=Rows(stored.codes[kept], stored.energies_ev_per_atom[kept]),
+    )
+    return rest, codes, table.classes[out]
+
+
+def held_out_log_likelihood(probabilities: Floats, classes: Ints) -> float:
+    """Return the mean natural logarithm of the probability (N, 10) that rows were given of being of their class (N,)."""
+    own = probabilities[np.arange(len(classes)), classes - 1]
+    return float(np.log(np.maximum(own, _SMALLEST)).mean())
+
+
+def sharpened(probabilities: Floats, sharpness: float) -> Floats:
+    """Return probabilities with their odds raised to a power: above 1, what is likelier than not becomes more so.
+
+    Probabilities of a class are taken as those of being in it or not; 0 and 1 stay what they are.
+    """
+    inside, outside = probabilities**sharpness, (1 - probabilities) ** sharpness
+    result: Floats = inside / (inside + outside)
+    return result
+
+
+def overlap(weights: Floats, inside: NDArray[np.bool_]) -> float:
+    """Return how much of two distributions over rows is common: of one by weight (N,), and an even one over a class (N,).
+
+    It is 1 minus their distance in total variation, and no larger than either precision or coverage of the former: 1 if
+    the weights are equal within the class and 0 outside.
+    """
+    total = weights.sum()
+    if total <= 0 or not inside.any():
+        return 0.0
+    return float(np.minimum(weights / total, inside / inside.sum()).sum())
+
+
+def choose_sharpness(probabilities: Floats, classes: Ints, candidates: Sequence[float]) -> dict[float, float]:
+    """Return the mean overlap over the classes that have rows, by sharpness.
+
+    Parameters
+    ----------
+    probabilities
+        p(class | composition) of rows, shape (N, 10), by models that did not see them.
+    classes
+        Their classes, shape (N,).
+    candidates
+        Powers to try.
+    """
+    present = [number for number in range(1, N_CLASSES + 1) if (classes == number).any()]
+    return {
+        sharpness: float(
+            np.mean([overlap(sharpened(probabilities[:, k - 1], sharpness), classes == k) for k in present])
+        )
+        for sharpness in candidates
+    }
+
+
+def training_quantities(codes: Ints, table: ElpasoliteTable, energy_class: int) -> dict[str, Any]:
+    """Say of samples of a class what the training set can say of them (section 7.4 of the thesis).
+
+    Returns
+    -------
+    dict
+        training_js_distance (of the samples' elements to those of the class in the training set), unique (different
+        compositions) and rediscovered (of these, in the training set).
+    """
+    unique = np.unique(codes)
+    return {
+        "training_js_distance": js_distance(
+            site_distribution(codes), site_distribution(table.codes_of_class(energy_class))
+        ),
+        "unique": len(unique),
+        "rediscovered": int(np.isin(unique, table.codes).sum()),
+    }
+
+
+def pareto_front(js_distances: Sequence[float], uniques: Sequence[float]) -> list[int]:
+    """Return the indices of models that no other beats in both a smaller distance and more unique compositions."""
+    points = list(zip(js_distances, uniques, strict=True))
+    return [
+        index
+        for index, (distance, unique) in enumerate(points)
+        if not any(
+            (d <= distance and u >= unique) and (d < distance or u > unique) for d, u in points if np.isfinite(d)
+        )
+        and np.isfinite(distance)
+    ]
+
+
+def knee(js_distances: Sequence[float], uniques: Sequence[float]) -> int:
+    """Return the model of the front that is nearest to the best distance and the best number, each scaled to its range.
+
+    The thesis takes "a good compromise" by eye; this is one rule for it.
+    """
+    front = pareto_front(js_distances, uniques)
+    if not front:
+        raise GenerativeError("None of the models gave samples of the class: train them longer.")
+    distance = np.array([js_distances[index] for index in front])
+    unique = np.array([uniques[index] for index in front])
+    lost = np.hypot(_scaled(distance - distance.min()), _scaled(unique.max() - unique))
+    return front[int(np.argmin(lost))]
+
+
+def _scaled(values: Floats) -> Floats:
+    return values / max(float(values.max()), 1e-12)

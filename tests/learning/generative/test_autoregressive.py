@@ -1,0 +1,102 @@
+"""The autoregressive model: a distribution over the space, symmetric in A and B, that follows the classes it was shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aiida_perovskite.learning.generative.autoregressive import Autoregressive, OrdinalNetwork, _log_likelihood
+from aiida_perovskite.learning.generative.settings import AutoregressiveSettings
+from aiida_perovskite.learning.generative.space import in_space, space_codes, swap
+from aiida_perovskite.learning.generative.table import energy_classes
+
+from smooth_elpasolites import smooth_energies, smooth_table
+
+SMALL = AutoregressiveSettings(members=4, folds=2, width=16, updates=300, batch_size=256)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Autoregressive:
+    return Autoregressive.fit(smooth_table(1500), SMALL, seed=3)
+
+
+def test_the_likelihood_is_a_distribution_over_the_space(fitted: Autoregressive) -> None:
+    codes = space_codes()
+    logarithm = fitted.log_probability(codes, 2)
+    assert np.exp(logarithm).sum() == pytest.approx(1, abs=1e-6)
+    assert np.array_equal(logarithm, fitted.log_probability(swap(codes), 2))
+    probabilities = fitted.class_probabilities(codes[:1000])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_table_of_the_space_is_what_the_network_says(fitted: Autoregressive) -> None:
+    codes = np.random.default_rng(0).choice(space_codes(), 200)
+    odds = fitted.class_probabilities(codes)[:, 3]
+    inside, outside = odds**fitted.sharpness, (1 - odds) ** fitted.sharpness
+    expected = np.log(inside / (inside + outside))
+    likely = expected > -10
+    found = fitted.log_probability(codes, 4)
+    assert likely.sum() > 10
+    assert np.ptp((found - expected)[likely]) < 1e-2
+
+
+def test_samples_follow_the_likelihood(fitted: Autoregressive) -> None:
+    n = 200_000
+    codes = fitted.sample(1, n, seed=0)
+    assert in_space(codes).all()
+    unique, counts = np.unique(codes, return_counts=True)
+    common = np.argsort(counts)[-50:]
+    expected = n * np.exp(fitted.log_probability(unique[common], 1))
+    assert np.all(np.abs(counts[common] - expected) < 6 * np.sqrt(expected) + 6)
+
+
+def test_samples_are_of_the_class_that_was_asked_for(fitted: Autoregressive) -> None:
+    for energy_class in (3, 8):
+        codes = fitted.sample(energy_class, 2000, seed=0)
+        found = energy_classes(smooth_energies(codes), fitted.edges)
+        assert np.mean(found == energy_class) > 0.6
+        assert len(np.unique(codes)) > 1000
+
+
+def test_with_shuffled_classes_nothing_is_learned() -> None:
+    table = smooth_table(1500)
+    fooled = Autoregressive.fit(table.with_shuffled_energies(1), SMALL, seed=3)
+    codes = fooled.sample(3, 5000, seed=0)
+    prior = np.mean(energy_classes(smooth_energies(space_codes()), table.edges) == 3)
+    precision = np.mean(energy_classes(smooth_energies(codes), table.edges) == 3)
+    assert precision < 2 * prior
+
+
+def test_same_seed_same_samples_and_a_round_trip_through_files(fitted: Autoregressive, tmp_path: Path) -> None:
+    again = Autoregressive.fit(smooth_table(1500), SMALL, seed=3)
+    codes = fitted.sample(4, 300, seed=5)
+    assert np.array_equal(codes, again.sample(4, 300, seed=5))
+    assert not np.array_equal(codes, fitted.sample(4, 300, seed=6))
+    fitted.save(tmp_path)
+    loaded = Autoregressive.load(tmp_path)
+    assert np.array_equal(codes, loaded.sample(4, 300, seed=5))
+    assert loaded.held_out == fitted.held_out
+
+
+def test_likelihood_of_a_class_is_the_difference_of_two_logistics() -> None:
+    output = torch.tensor([[[4.0, -1.0], [9.9, 0.5], [0.2, 0.0], [40.0, -2.0]]], dtype=torch.float64)
+    for energy_class in range(1, 11):
+        classes = torch.full((1, 4), energy_class)
+        found = _log_likelihood(output, classes)
+        width = output[..., 1].exp()
+        upper = torch.sigmoid((energy_class + 0.5 - output[..., 0]) / width) if energy_class < 10 else 1.0
+        lower = torch.sigmoid((energy_class - 0.5 - output[..., 0]) / width) if energy_class > 1 else 0.0
+        torch.testing.assert_close(found.exp(), torch.as_tensor(upper - lower), rtol=1e-8, atol=1e-15)
+        assert torch.isfinite(found).all()
+
+
+def test_swapping_a_and_b_changes_no_bit() -> None:
+    net = OrdinalNetwork(2, SMALL)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    elements = torch.tensor([[1, 2, 3, 4], [30, 7, 12, 0]])
+    swapped = elements[:, [1, 0, 2, 3]]
+    assert torch.equal(*(net(net.inputs(rows).expand(2, -1, -1)) for rows in (elements, swapped)))
