@@ -113,12 +113,49 @@ def load_dataset(name: str, file: Path | str | None = None, *, verify: bool = Tr
     DatasetError
         If the name is unknown, there is no file, the checksum differs, or the content will not do.
     """
+    if name not in REGISTRY:
+        raise DatasetError(f"there is no dataset {name!r}; choose from {', '.join(REGISTRY)}")
+    path, card = _checked_file(name, file, verify=verify)
+    return Dataset(name, REGISTRY[name].read(path), REGISTRY[name].target, card)
+
+
+def load_elpasolites_as_stored(file: Path | str | None = None, *, verify: bool = True) -> Dataset:
+    """Read all rows of elpasolite-prl2016 as they are in its file, which inverse design needs.
+
+    `load_dataset` puts A and B into alphabetical order and keeps one row of each compound. Here nothing is dropped or
+    exchanged.
+
+    Parameters
+    ----------
+    file, verify
+        As for `load_dataset`.
+
+    Returns
+    -------
+    Dataset
+        Its frame has the columns a, b, c, d and formation_energy_ev_per_atom (nan where there is no number).
+
+    Raises
+    ------
+    DatasetError
+        If there is no file, the checksum differs, or a column or an element is missing.
+    """
+    import pandas as pd
+
+    name, stored = "elpasolite-prl2016", "formation_energy_eV_per_atom"
+    path, card = _checked_file(name, file, verify=verify)
+    frame = _read_sites(path, [stored])
+    rows = frame[[*"ABCD"]].astype(str).rename(columns=str.lower)
+    target = REGISTRY[name].target
+    return Dataset(name, rows.assign(**{target: pd.to_numeric(frame[stored], errors="coerce")}), target, card)
+
+
+def _checked_file(name: str, file: Path | str | None, *, verify: bool) -> tuple[Path, DatasetCard]:
+    """Return the path of a dataset's file, checked as `load_dataset` says, and its card with what was found."""
     from dataclasses import replace
 
     import pooch
 
-    if name not in REGISTRY:
-        raise DatasetError(f"there is no dataset {name!r}; choose from {', '.join(REGISTRY)}")
     entry = REGISTRY[name]
     if entry.shipped is not None:
         # A file of the package is not refused: who changes it changes the package. The card tells.
@@ -131,10 +168,10 @@ def load_dataset(name: str, file: Path | str | None = None, *, verify: bool = Tr
     if verify and not same:
         raise DatasetError(
             f"{path.name} is not the registered file of {name}: its SHA-256 begins with {found[:12]}, expected "
-            f"{entry.card.sha256[:12]}; to get it, {entry.card.how_to_get}; load_dataset(..., verify=False) accepts "
-            "another snapshot"
+            f"{entry.card.sha256[:12]}; to get it, {entry.card.how_to_get}; verify=False accepts another "
+            "snapshot"
         )
-    return Dataset(name, entry.read(path), entry.target, replace(entry.card, sha256=found, verified=same))
+    return path, replace(entry.card, sha256=found, verified=same)
 
 
 def _locate(name: str, card: DatasetCard, file: Path | str | None) -> Path:

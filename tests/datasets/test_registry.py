@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aiida_perovskite.datasets import DatasetError, list_datasets, load_dataset
+from aiida_perovskite.datasets import DatasetError, list_datasets, load_dataset, load_elpasolites_as_stored
 
 MP_HEADER = "A,B,C,D,band_gap_eV,lowest_of_duplicates\n"
 PHASES_HEADER = b"reduced_formula,ef_min_eV_per_atom,n_entries\n"
@@ -52,6 +52,19 @@ def test_elpasolites_hold_each_compound_once(shared_folder: Path) -> None:
     # Ten equal bins of the energy, A and B both ways, as published: it fixes the rows, and which duplicates stay.
     counts, _ = np.histogram(data.frame[data.target], bins=10)
     assert (2 * counts).tolist() == [86, 270, 984, 4688, 9650, 3446, 1200, 566, 186, 36]
+
+
+def test_elpasolites_as_stored_keep_every_row_and_the_order_of_a_and_b(shared_folder: Path, tmp_path: Path) -> None:
+    file = shared_folder / "data/elpasolite-prl2016/elpasolite_prl2016_10590.csv"
+    frame = load_elpasolites_as_stored(file).frame
+    assert list(frame.columns) == ["a", "b", "c", "d", "formation_energy_ev_per_atom"]
+    assert frame.iloc[0].tolist() == ["O", "C", "Xe", "Sb", 0.9603148225999998]
+    exchanged = frame[["b", "a", "c", "d"]].set_axis([*"abcd"], axis=1)
+    assert len(frame) == 10590
+    assert len(frame.merge(exchanged)) == 68
+    (tmp_path / "mine.csv").write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(DatasetError, match="not the registered file"):
+        load_elpasolites_as_stored(tmp_path / "mine.csv")
 
 
 def test_competing_phases_hold_each_formula_once(shared_folder: Path) -> None:

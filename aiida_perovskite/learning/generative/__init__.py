@@ -19,6 +19,8 @@ GENERATORS: dict[str, tuple[str, str]] = {
     "enrichment": ("baselines", "Enrichment"),
     "enumeration": ("baselines", "Enumeration"),
     "evolution": ("baselines", "Evolution"),
+    "vae": ("vae", "VAE"),
+    "autoregressive": ("autoregressive", "Autoregressive"),
 }
 """Name of a generator -> its module in this package and its class."""
 

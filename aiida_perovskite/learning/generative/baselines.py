@@ -58,7 +58,7 @@ class Baseline(Generator):
         workdir: Path | None,
         device: str,
     ) -> list[Self]:
-        fitted = []
+        fitted: list[Self] = []
         for number, (table, seed) in enumerate(zip(tables, seeds, strict=True), start=1):
             generator = cls._blank(table, settings, seed)
             generator._learn(table, fitted[-1] if fitted and fitted[-1].data_sha256 == table.sha256 else None)
@@ -229,10 +229,13 @@ class RegressionBaseline(Baseline):
 
     def _learn(self, table: ElpasoliteTable, previous: Self | None) -> None:
         settings = cast(RegressionSettings, self.settings)
-        compounds = slice(table.n_compounds)  # the other half is these with A and B exchanged, which `symmetric` adds
-        self.regression = previous.regression if previous is not None else KernelRidge.fit(
-            table.codes[compounds],
-            table.energies_ev_per_atom[compounds],
+        if previous is not None:
+            self.regression = previous.regression
+            return
+        rows = table.one_order  # `symmetric` stands for the others
+        self.regression = KernelRidge.fit(
+            table.codes[rows],
+            table.energies_ev_per_atom[rows],
             settings.sigma,
             settings.regularisation,
             symmetric=table.both_orders,

@@ -32,7 +32,7 @@ TENSOR_FILE = "generator.safetensors"
 _FORMAT = 1
 _CHUNK = 500_000  # samples drawn at a time: some 100 MB of intermediates
 _SMALLEST_PROPOSAL = 1024
-_MOST_PROPOSALS = 1000  # per valid sample asked for; with fewer valid ones a model has not learned the space
+_LEAST_VALID = 0.001  # share of valid ones among half a million; with fewer a model has not learned the space
 
 
 class Generator(ABC):
@@ -171,18 +171,16 @@ class Generator(ABC):
             raise GenerativeError(
                 f"{n} different compositions cannot be drawn: the space holds {N_COMPOSITIONS}; ask for fewer."
             )
+        check_class(energy_class, self.class_counts)
         found = np.empty(0, dtype=np.int64)
         drawn = 0
-        for round_ in range(most_draws):
+        while drawn < most_draws:
             size = min(_CHUNK, max(2 * (n - len(found)), _SMALLEST_PROPOSAL))
-            random = np.random.default_rng([seed, energy_class, round_, 1])
-            check_class(energy_class, self.class_counts)
+            random = np.random.default_rng([seed, energy_class, drawn, 1])
             found = _unique_in_order(np.concatenate([found, self._valid(energy_class, size, random)]))
             drawn += size
             if len(found) >= n:
                 return found[:n]
-            if drawn >= most_draws:
-                break
         raise GenerativeError(
             f"{drawn} draws of class {energy_class} gave {len(found)} different compositions, not {n}: ask for fewer."
         )
@@ -219,7 +217,7 @@ class Generator(ABC):
         """
         folder = Path(folder)
         content = read_json(folder / JSON_FILE)
-        check_checkpoint(content, cls.name, folder)
+        _check_checkpoint(content, cls.name, folder)
         tensors, metadata = read_tensors(folder / TENSOR_FILE)
         if metadata != {"data_sha256": str(content.get("data_sha256")), "name": cls.name}:
             raise CheckpointError(f"{TENSOR_FILE} and {JSON_FILE} in {folder} are not of the same generator.")
@@ -275,12 +273,12 @@ class Generator(ABC):
         parts: list[Ints] = []
         found = proposed = 0
         while found < n:
-            if proposed > _MOST_PROPOSALS * n + _CHUNK:
+            if proposed >= _CHUNK and found < _LEAST_VALID * proposed:
                 raise GenerativeError(
                     f"The generator {self.name} gave {found} valid compositions in {proposed} draws of class "
                     f"{energy_class}: train it longer, or on more rows."
                 )
-            share = max(found, 1) / max(proposed, 1) if proposed else 1.0
+            share = max(found, 1) / proposed if proposed else 1.0
             size = int(min(max(1.05 * (n - found) / share, _SMALLEST_PROPOSAL), _CHUNK))
             codes = self._propose(energy_class, size, random)
             parts.append(codes[in_space(codes)])
@@ -289,7 +287,7 @@ class Generator(ABC):
         return np.concatenate([np.empty(0, dtype=np.int64), *parts])[:n]
 
 
-def check_checkpoint(content: Mapping[str, Any], name: str, folder: Path) -> None:
+def _check_checkpoint(content: Mapping[str, Any], name: str, folder: Path) -> None:
     """Raise `CheckpointError` unless the content of a `generator.json` is of a generator `name` of this space."""
     if content.get("format") != _FORMAT:
         raise CheckpointError(f"{folder} holds no generator of format {_FORMAT}: train it again with this version.")

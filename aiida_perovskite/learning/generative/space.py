@@ -7,6 +7,7 @@ the space. A and B are told apart here (SPEC 4.1): a compound with A and B excha
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -131,10 +132,13 @@ def in_space(codes: ArrayLike) -> NDArray[np.bool_]:
     return different & (codes >= 0) & (codes < N_CODES)
 
 
+@cache
 def space_codes() -> Ints:
-    """Return the codes of the whole space, ascending, shape (1974024,)."""
+    """Return the codes of the whole space, ascending, shape (1974024,); they cannot be changed."""
     codes = np.arange(N_CODES, dtype=np.int64)
-    return codes[in_space(codes)]
+    codes = codes[in_space(codes)]
+    codes.setflags(write=False)
+    return codes
 
 
 def swap(codes: ArrayLike) -> Ints:

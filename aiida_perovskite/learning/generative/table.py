@@ -125,6 +125,11 @@ class ElpasoliteTable:
         return len(np.unique(np.minimum(self.codes, swap(self.codes))))
 
     @property
+    def one_order(self) -> NDArray[np.bool_]:
+        """Which rows hold each compound once, shape (N,)."""
+        return self.codes < swap(self.codes) if self.both_orders else np.ones(len(self.codes), dtype=bool)
+
+    @property
     def counts(self) -> Ints:
         """Rows in each class, shape (10,)."""
         return np.bincount(self.classes, minlength=N_CLASSES + 1)[1:]
@@ -159,12 +164,12 @@ class ElpasoliteTable:
         energies = np.empty(len(compounds))
         energies[row_compound] = self.energies_ev_per_atom
         dealt = np.random.default_rng(seed).permutation(energies)[row_compound]
-        half = slice(len(compounds))
+        rows = self.one_order
         return replace(
             self,
             energies_ev_per_atom=dealt,
             classes=energy_classes(dealt, self.edges),
-            rows_as_stored=Rows(self.codes[half], dealt[half]),
+            rows_as_stored=Rows(self.codes[rows], dealt[rows]),
         )
 
 
