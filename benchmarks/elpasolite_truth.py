@@ -1,8 +1,8 @@
 """The truth of inverse design beside the numbers of the thesis: classes, errors, distances, triples, enrichment, time.
 
 ``python benchmarks/elpasolite_truth.py --file PATH`` (or with AIIDA_PEROVSKITE_ELPASOLITE_PRL2016 set) writes
-``results/elpasolite_truth.csv``. The settings of the regression are compared by leave-one-out error. About three minutes on
-two cores.
+``results/elpasolite_truth.csv``. The settings of the regression are compared by leave-one-out error. About three
+minutes on two cores.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def enrichment(table: ElpasoliteTable, truth: Truth) -> list[dict[str, Any]]:
 
 
 def errors(table: ElpasoliteTable, truth: Truth) -> list[dict[str, Any]]:
-    """Return leave-one-out errors, class sizes and distances of the settings that SPEC 4.1 allows, and hold-out errors."""
+    """Return leave-one-out errors, class sizes and distances of the settings of SPEC 4.1, and hold-out errors."""
     rows = []
     training = site_distribution(table.codes_of_class(1))
     for sigma, regularisation in product(SIGMAS, REGULARISATIONS):

@@ -1,7 +1,8 @@
 """Inverse design: generators of compositions by energy class, and the exact truth that they are measured against.
 
 `space` and `table` say what is generated and what is learned from; `generator` is what all generators share, and
-`GENERATORS` names them; `truth` and `metrics` judge, and no generator may import them. Names are loaded when first used.
+`GENERATORS` names them; `truth` and `metrics` judge, and no generator may import them. Names are loaded at
+their first use.
 """
 
 from __future__ import annotations

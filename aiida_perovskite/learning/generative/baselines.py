@@ -138,8 +138,8 @@ class Enrichment(Baseline):
     Attributes
     ----------
     triples
-        Per class, shape (10, n_triples, 4): the elements on the sites, -1 for the free one; rows of -1 where a class has
-        fewer triples.
+        Per class, shape (10, n_triples, 4): the elements on the sites, -1 for the free one; rows of -1 where a class
+        has fewer triples.
     """
 
     name = "enrichment"
@@ -242,7 +242,10 @@ class RegressionBaseline(Baseline):
         )
 
     def distance(self, energy_class: int) -> Floats:
-        """Return how far each code's predicted energy is outside a class, in eV/atom, shape (39^4,); inf off the space."""
+        """Return how far each code's predicted energy is outside a class, in eV/atom, shape (39^4,).
+
+        It is 0 in the class, and inf where a code has repeated elements.
+        """
         energies, (low, high) = self.regression.space, self.edges[energy_class - 1 : energy_class + 1]
         distance = np.full(len(energies), np.inf)
         codes = space_codes()
@@ -321,9 +324,10 @@ class EvolutionSettings(RegressionSettings):
 class Evolution(RegressionBaseline):
     """An evolutionary search that a regression guides: its last populations are the samples.
 
-    Each population starts from training rows of the class. In a round each member has a child with a random partner, and
-    of parents and children together those are kept whose predicted energies are nearest to the class, at random among
-    equals, each composition once. (Predictions are looked up, since those of the whole space cost one matrix product.)
+    Each population starts from training rows of the class. In a round each member has a child with a random partner,
+    and of parents and children together those are kept whose predicted energies are nearest to the class, at random
+    among equals, each composition once. (Predictions are looked up, since
+    those of the whole space cost one matrix product.)
     """
 
     name = "evolution"

@@ -1,9 +1,9 @@
 """What chemistry says of samples, beside the truth: charge neutrality, and how different they are from each other.
 
 The element mover's distance (ElMD) of two compositions is the work of turning one into the other along the modified
-Pettifor scale (C. J. Hargreaves et al., Chem. Mater. 32, 10610 (2020)). On a line that is the area between two cumulative
-distributions, and its mean over all pairs of N samples follows from histograms, in a time that grows like N. The
-package ElMD computes one pair at a time and is under the GPL, which this package is not; so it is not used.
+Pettifor scale (C. J. Hargreaves et al., Chem. Mater. 32, 10610 (2020)). On a line that is the area between two
+cumulative distributions, and its mean over all pairs of N samples follows from histograms, in a time that grows like N.
+The package ElMD computes one pair at a time and is under the GPL, which this package is not; so it is not used.
 """
 
 from __future__ import annotations

@@ -122,7 +122,9 @@ class Generator(ABC):
             )
         tables = [tables] * len(seeds) if isinstance(tables, ElpasoliteTable) else list(tables)
         if len(tables) != len(seeds):
-            raise GenerativeError(f"There are {len(tables)} tables for {len(seeds)} seeds: give one table, or one each.")
+            raise GenerativeError(
+                f"There are {len(tables)} tables for {len(seeds)} seeds: give one table, or one each."
+            )
         folder = None if workdir is None else Path(workdir)
         return cls._fit_many(tables, settings, list(seeds), progress, folder, device)
 

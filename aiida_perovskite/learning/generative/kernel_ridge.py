@@ -1,8 +1,8 @@
 """Kernel ridge regression of energies over the space, with a Laplacian kernel that factorises over the sites.
 
-exp(-|x - x'|_1 / sigma) on the eight numbers (row and group of each site; SPEC 4.1) is the product over the sites of a 39 x 39
-matrix of elements. With the sites taken in pairs, AB and CD, a kernel of two compositions is a product of two entries of
-a 1521 x 1521 matrix, and the predictions of all 39^4 codes are one matrix product.
+exp(-|x - x'|_1 / sigma) on the eight numbers (row and group of each site; SPEC 4.1) is the product over the sites of a
+39 x 39 matrix of elements. With the sites taken in pairs, AB and CD, a kernel of two compositions is a product of two
+entries of a 1521 x 1521 matrix, and the predictions of all 39^4 codes are one matrix product.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class KernelRidge:
         factor, failed = lapack.dpotrf(matrix.T, lower=0, clean=0, overwrite_a=1)
         if failed:
             raise GenerativeError(
-                f"The kernel matrix with sigma {sigma:g} and regularisation {regularisation:g} is not positive definite: "
-                "remove rows that occur twice, or regularise more."
+                f"The kernel matrix with sigma {sigma:g} and regularisation {regularisation:g} is not positive "
+                "definite: remove rows that occur twice, or regularise more."
             )
         offset = float(energies.mean())
         weights, _ = lapack.dpotrs(factor, energies - offset, lower=0)

@@ -1,7 +1,7 @@
 """How good the samples of a generator are, exactly, against the whole space (SPEC 4.3).
 
-Samples are counted by code, in one array over all 39^4 of them, and every metric is read from these counts. So 25 million
-samples cost one pass and some 50 MB, however they come.
+Samples are counted by code, in one array over all 39^4 of them, and every metric is read from these counts. So 25
+million samples cost one pass and some 50 MB, however they come.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class ClassMetrics:
     precision, precision_neighbour
         Share of the N samples that are in the class, and in the two classes beside it.
     coverage, coverage_neighbour
-        Share of the compositions of the class, and of the two classes beside it, that are among the samples; those of the
-        training set count as well.
+        Share of the compositions of the class, and of the two classes beside it, that are among the samples; those of
+        the training set count as well.
     js_distance
         From the element distributions of the class in the truth.
     unique

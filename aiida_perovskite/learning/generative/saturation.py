@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,7 @@ def saturation_curve(
     GenerativeError
         If the sizes do not ascend, or the chunks end before the last size.
     """
-    if not sizes or sizes[0] < 1 or any(b <= a for a, b in zip(sizes, sizes[1:], strict=False)):
+    if not sizes or sizes[0] < 1 or any(b <= a for a, b in pairwise(sizes)):
         raise GenerativeError("The sample sizes of a saturation curve must be positive and ascend.")
     counter, rows, waiting = SampleCounter(truth, table), [], list(sizes)
     done = 0

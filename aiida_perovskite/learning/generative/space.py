@@ -1,8 +1,8 @@
 """The space of inverse design: ABC2D6 of four different main-group elements, each composition as one integer.
 
 The 39 elements of the main groups from H to Bi are numbered 0 to 38 by atomic number, and a composition is the number
-((a 39 + b) 39 + c) 39 + d. Of the 39^4 such codes, 39 * 38 * 37 * 36 = 1,974,024 have four different elements: these are
-the space. A and B are told apart here (SPEC 4.1): a compound with A and B exchanged is another composition.
+((a 39 + b) 39 + c) 39 + d. Of the 39^4 such codes, 39 * 38 * 37 * 36 = 1,974,024 have four different elements: these
+are the space. A and B are told apart here (SPEC 4.1): a compound with A and B exchanged is another composition.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def code_of(a: Any, b: Any, c: Any, d: Any) -> int:
     for symbol in symbols:
         if symbol not in _INDEX:
             raise GenerativeError(
-                f"{symbol!r} is not one of the {N_ELEMENTS} main-group elements from H to Bi, of which the space is made."
+                f"{symbol!r} is not one of the {N_ELEMENTS} main-group elements from H to Bi that make up the space."
             )
     if len(set(symbols)) < len(symbols):
         raise GenerativeError(f"{a}{b}{c}2{d}6 has an element on two sites; a composition holds four different ones.")

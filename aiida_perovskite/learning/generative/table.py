@@ -85,7 +85,8 @@ class ElpasoliteTable:
         Raises
         ------
         GenerativeError
-            Naming the rows (the first is 1) with an element that is not of the space or on two sites, or without energy.
+            Naming the rows (the first is 1) with an element that is not of the space or on two sites, or without
+            energy.
         """
         sites = [list(column) for column in (a, b, c, d)]
         energies = np.array(energies_ev_per_atom, dtype=np.float64).ravel()
@@ -99,9 +100,7 @@ class ElpasoliteTable:
         return cls.from_stored(stored, edges, both_orders=both_orders)
 
     @classmethod
-    def from_stored(
-        cls, stored: Rows, edges: ArrayLike | None = None, *, both_orders: bool = True
-    ) -> ElpasoliteTable:
+    def from_stored(cls, stored: Rows, edges: ArrayLike | None = None, *, both_orders: bool = True) -> ElpasoliteTable:
         """Make the table from codes and energies that are known to be of the space; `from_rows` says the rest."""
         edges = class_edges(stored.energies_ev_per_atom) if edges is None else np.array(edges, dtype=np.float64)
         compounds = np.minimum(stored.codes, swap(stored.codes))

@@ -69,9 +69,7 @@ def test_independent_sites_draw_what_the_class_holds() -> None:
 
 def test_triples_are_those_of_the_specification(shared_folder: Path) -> None:
     """344 triples of class 1, 320 of them different; of those absent elsewhere 2 occur thrice, 12 twice, 224 once."""
-    frame = load_elpasolites_as_stored(
-        shared_folder / "data/elpasolite-prl2016/elpasolite_prl2016_10590.csv"
-    ).frame
+    frame = load_elpasolites_as_stored(shared_folder / "data/elpasolite-prl2016/elpasolite_prl2016_10590.csv").frame
     table = ElpasoliteTable.from_rows(*(frame[site] for site in "abcd"), frame["formation_energy_ev_per_atom"])
     triples, in_class, in_others, scores = triple_scores(table, 1)
     assert (int(in_class.sum()), len(triples)) == (344, 320)

@@ -10,7 +10,15 @@ import pytest
 from aiida_perovskite.learning import CheckpointError, SettingsError
 from aiida_perovskite.learning.generative import Truth, TruthSettings
 from aiida_perovskite.learning.generative.kernel_ridge import KernelRidge
-from aiida_perovskite.learning.generative.space import GROUPS, ROWS, GenerativeError, encode, in_space, space_codes, swap
+from aiida_perovskite.learning.generative.space import (
+    GROUPS,
+    ROWS,
+    GenerativeError,
+    encode,
+    in_space,
+    space_codes,
+    swap,
+)
 from aiida_perovskite.learning.generative.table import N_CLASSES
 from aiida_perovskite.learning.generative.testing import small_table
 
@@ -55,9 +63,7 @@ def test_leave_one_out_errors_are_those_of_leaving_one_out(truth: Truth) -> None
 def test_the_symmetric_regression_is_that_of_both_orders() -> None:
     table = small_table(150)
     rows = table.one_order
-    once = KernelRidge.fit(
-        table.codes[rows], table.energies_ev_per_atom[rows], SIGMA, REGULARISATION, symmetric=True
-    )
+    once = KernelRidge.fit(table.codes[rows], table.energies_ev_per_atom[rows], SIGMA, REGULARISATION, symmetric=True)
     twice = KernelRidge.fit(table.codes, table.energies_ev_per_atom, SIGMA, REGULARISATION)
     assert once.space == pytest.approx(twice.space, abs=1e-9)
     codes = space_codes()[::997]
