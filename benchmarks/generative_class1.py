@@ -1,10 +1,11 @@
-"""Generators of elpasolites of the lowest energy class, against the exact truth: the minority-class study of the thesis.
+"""Generators of elpasolites of the lowest energy class, against the truth: the thesis's minority-class study.
 
 ``python benchmarks/generative_class1.py --data FILE`` writes ``results/generative_class1.csv``; with ``--sizes`` also
-``results/generative_training_size.csv``, with ``--choices`` ``results/generative_vae_choices.csv``. FILE is the table of the
-dataset elpasolite-prl2016. It needs no installation: from a bare checkout, with ``PYTHONPATH=.``, it runs wherever torch,
-numpy, scipy, pandas, scikit-learn and safetensors are. Networks train on ``--device``; the rest takes a minute on a CPU. What is
-finished is kept in ``--work`` and not computed again.
+``results/generative_training_size.csv``. With ``--choices vae`` or ``--choices autoregressive`` it compares settings
+of a network by what the training set can say of them, and writes ``results/generative_vae_choices.csv`` or the like.
+FILE is the table of the dataset elpasolite-prl2016. It needs no installation: from a bare checkout, with
+``PYTHONPATH=.``, it runs wherever torch, numpy, scipy, pandas, scikit-learn and safetensors are. Networks train on
+``--device``; the rest takes a minute on a CPU. What is finished is kept in ``--work`` and not computed again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,10 @@ import pandas as pd
 
 from aiida_perovskite.learning.checkpoint import atomic_path, write_json
 from aiida_perovskite.learning.generative import GenerativeError, Truth, TruthSettings, generator_type, selection
+from aiida_perovskite.learning.generative.autoregressive import Autoregressive
 from aiida_perovskite.learning.generative.baselines import EnrichmentSettings
 from aiida_perovskite.learning.generative.generator import Generator, GeneratorSettings
 from aiida_perovskite.learning.generative.metrics import class_metrics
-from aiida_perovskite.learning.generative.settings import VAESettings
 from aiida_perovskite.learning.generative.table import ElpasoliteTable
 from aiida_perovskite.learning.generative.vae import VAE
 
@@ -39,7 +40,7 @@ NEURAL = ("vae", "autoregressive")
 ENRICHMENTS = {f"enrich_{n}": EnrichmentSettings(n_triples=n) for n in (25, 50, 100)}
 MODELS = (*NEURAL, "independent", *ENRICHMENTS, "enumeration", "evolution", "random")
 
-# Tables 7.5 (mean of 50 fits) and 7.6 (50 draws) of the thesis: the metrics in the order of METRICS, then their spreads.
+# Tables 7.5 (mean of 50 fits) and 7.6 (50 draws) of the thesis: the metrics in the order of METRICS, their spreads.
 THESIS: dict[str, tuple[int, tuple[float, ...], tuple[float, ...]]] = {
     "thesis_vae": (10_000, (0.83, 0.16, 0.54, 0.05, 0.16), (0.01, 0.01, 0.02, 0.00, 0.01)),
     "thesis_gan": (200_000, (0.66, 0.28, 0.62, 0.10, 0.16), (0.02, 0.01, 0.01, 0.01, 0.01)),
@@ -50,7 +51,7 @@ THESIS: dict[str, tuple[int, tuple[float, ...], tuple[float, ...]]] = {
 }
 
 # What the thesis leaves open of the VAE, one at a time and some together; what is not named is as `VAESettings` has it.
-CHOICES: tuple[dict[str, Any], ...] = (
+VAE_CHOICES: tuple[dict[str, Any], ...] = (
     {},
     {"activation": "relu"},
     {"activation": "elu"},
@@ -64,22 +65,38 @@ CHOICES: tuple[dict[str, Any], ...] = (
     {"activation": "silu", "norm": "after_activation"},
     {"activation": "tanh", "norm": "after_activation"},
 )
+AUTOREGRESSIVE_CHOICES: tuple[dict[str, Any], ...] = (
+    {},
+    {"activation": "relu"},
+    {"width": 256},
+    {"hidden_layers": 3},
+    {"element_scale": 0.0},
+    {"element_scale": 1.0},
+    {"weight_decay": 0.01},
+    {"weight_decay": 1.0},
+    {"learning_rate": 1e-3},
+    {"updates": 1_500},
+    {"updates": 6_000},
+)
+CHOICES = {"vae": VAE_CHOICES, "autoregressive": AUTOREGRESSIVE_CHOICES}
 
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: which model, on how many rows (None: all), with which seed of the fit and of the subset."""
+    """One fit: which model, on how many rows (None: all, or all but a tenth), with which seed of fit and subset."""
 
     model: str
     settings: GeneratorSettings
     size: int | None
     fit: int
+    without_tenth: bool = False
 
     @property
     def key(self) -> str:
         """A name for the file of what came out."""
         digest = hashlib.sha256(json.dumps(self.settings.to_dict(), sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.model}-{digest}-{self.size or 'all'}-{self.fit}"
+        size = "tenth-out" if self.without_tenth else self.size or "all"
+        return f"{self.model}-{digest}-{size}-{self.fit}"
 
 
 def main() -> None:
@@ -89,7 +106,7 @@ def main() -> None:
     parser.add_argument("--fits", type=int, default=10)
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--sizes", action="store_true", help="also smaller training sets")
-    parser.add_argument("--choices", action="store_true", help="only the search for what the thesis leaves open")
+    parser.add_argument("--choices", choices=NEURAL, help="only compare settings of this network")
     parser.add_argument("--choice-fits", type=int, default=3, help="fits per choice")
     parser.add_argument("--together", type=int, help="networks' fits trained at once; by default all on a GPU, else 5")
     parser.add_argument("--updates", type=int, help="shorter or longer trainings of the networks, to try things")
@@ -98,7 +115,8 @@ def main() -> None:
     options = parser.parse_args()
     study = Study(options)
     if options.choices:
-        write(options.output / "generative_vae_choices.csv", study.choices(options.choice_fits))
+        rows = study.choices(options.choices, options.choice_fits)
+        write(options.output / f"generative_{options.choices}_choices.csv", rows)
         return
     models = options.models.split(",")
     rows = study.rows(models, [None], options.fits)
@@ -161,9 +179,11 @@ class Study:
 
     def rows(self, models: Sequence[str], sizes: Sequence[int | None], fits: int) -> list[dict[str, Any]]:
         """Return a row per model and size: means and standard deviations over the fits."""
-        jobs = [Job(model, self.settings(model), size, fit) for model in models for size in sizes for fit in range(fits)]
+        jobs = [
+            Job(model, self.settings(model), size, fit) for model in models for size in sizes for fit in range(fits)
+        ]
         for model in models:
-            self.run([job for job in jobs if job.model == model], measure=self.measure)
+            self.run([job for job in jobs if job.model == model])
         rows = []
         for model in models:
             for size in sizes:
@@ -176,57 +196,57 @@ class Study:
                 rows.append(row | statistics(found, METRICS))
         return rows
 
-    def choices(self, fits: int) -> list[dict[str, Any]]:
-        """Return a row per choice of what the thesis leaves open.
+    def choices(self, model: str, fits: int) -> list[dict[str, Any]]:
+        """Return a row per choice of settings.
 
-        The columns up to `chosen` are of the training set alone, and `chosen` follows from them; the truth comes after,
-        to report.
+        The columns up to `chosen` are of the training set alone, and `chosen` follows from them: the VAE's as in
+        section 7.4 of the thesis, the other by the likelihood of held-out rows. The truth comes after, to report.
         """
-        rows, settings = [], VAESettings() if self.updates is None else VAESettings(updates=self.updates)
-        for choice in CHOICES:
-            jobs = [Job("vae", replace(settings, **choice), None, fit) for fit in range(fits)]
-            self.run(jobs, measure=self.measure)
-            held_out = self.held_out(jobs[0])
+        rows = []
+        for choice in CHOICES[model]:
+            jobs = [Job(model, replace(self.settings(model), **choice), None, fit) for fit in range(fits)]
+            tenth_out = [replace(jobs[0], without_tenth=True)] if model == "vae" else []
+            self.run(jobs + tenth_out)
             found = [self.kept(job) for job in jobs]
             row = {"choice": "; ".join(f"{k} {v}" for k, v in choice.items()) or "defaults", "fits": fits}
-            training = statistics(found, ("training_js_distance", "unique", "rediscovered"))
-            truth = statistics(found, METRICS[:-1])
-            rows.append([row | training | held_out, truth])
-        best = selection.knee([row["training_js_distance"] for row, _ in rows], [row["unique"] for row, _ in rows])
+            row |= statistics(found, ("training_js_distance", "unique", "rediscovered"))
+            if model == "vae":
+                row |= {f"held_out_{name}": value for name, value in self.kept(tenth_out[0]).items()}
+            else:
+                row |= statistics(found, ("held_out_log_likelihood", "sharpness"))
+            rows.append((row, statistics(found, METRICS[:-1])))
+        if model == "vae":
+            best = selection.knee([row["training_js_distance"] for row, _ in rows], [row["unique"] for row, _ in rows])
+        else:
+            best = int(np.argmax([row["held_out_log_likelihood"] for row, _ in rows]))
         return [row | {"chosen": index == best} | truth for index, (row, truth) in enumerate(rows)]
 
-    def held_out(self, job: Job) -> dict[str, float]:
-        """Return how well rows that were not trained on come back through the latent space."""
-        path = self.work / "held-out" / f"{job.key}.json"
-        if not path.exists():
-            rest, codes, classes = selection.held_out_split(self.table, 10, job.fit)
-            fitted = VAE.fit(rest, job.settings, job.fit, progress=self.say, device=self.device)
-            write_json(path, fitted.reconstruction(codes, classes, job.fit))
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {f"held_out_{name}": value for name, value in found.items()}
-
-    def run(self, jobs: list[Job], measure: Callable[[Generator, Job, ElpasoliteTable], dict[str, Any]]) -> None:
+    def run(self, jobs: list[Job]) -> None:
         """Fit what is not finished, many at once, and keep what is measured of it."""
         missing = [job for job in jobs if not self.path(job).exists()]
         together = self.together or (len(missing) if self.device != "cpu" else 5)
         for start in range(0, len(missing), max(together, 1)):
             part = missing[start : start + together]
-            tables = [self.table if job.size is None else self.subset(job) for job in part]
+            tables = [self.training_table(job) for job in part]
             kind = generator_type("enrichment" if part[0].model in ENRICHMENTS else part[0].model)
             fitted = kind.fit_many(
                 tables, part[0].settings, [job.fit for job in part], progress=self.say, device=self.device
             )
             for job, table, generator in zip(part, tables, fitted, strict=True):
-                write_json(self.path(job), measure(generator, job, table))
+                write_json(self.path(job), self.measure(generator, job, table))
             self.say(f"{part[0].model}: {start + len(part)} of {len(missing)} fits measured")
 
-    def subset(self, job: Job) -> ElpasoliteTable:
-        """Draw the training set of a fit; all models have the same ones."""
-        assert job.size is not None
-        return self.table.subset(job.size // 2, seed=job.fit)
+    def training_table(self, job: Job) -> ElpasoliteTable:
+        """Return what a fit learns from; all models have the same subsets."""
+        if job.without_tenth:
+            return selection.held_out_split(self.table, 10, job.fit)[0]
+        return self.table if job.size is None else self.table.subset(job.size // 2, seed=job.fit)
 
     def measure(self, generator: Generator, job: Job, table: ElpasoliteTable) -> dict[str, Any]:
-        """Return the metrics of a fit."""
+        """Return the metrics of a fit, or how well a VAE without a tenth of the rows brings these back."""
+        if job.without_tenth and isinstance(generator, VAE):
+            _, codes, classes = selection.held_out_split(self.table, 10, job.fit)
+            return generator.reconstruction(codes, classes, job.fit)
         if not table.counts[CLASS - 1]:
             return {}
         try:
@@ -235,7 +255,10 @@ class Study:
             self.say(f"{job.key}: {error}")
             return {}
         found = class_metrics(codes, CLASS, self.truth, table, extra=False).to_dict()
-        return found | selection.training_quantities(codes, table, CLASS)
+        found |= selection.training_quantities(codes, table, CLASS)
+        if isinstance(generator, Autoregressive):
+            found |= {"held_out_log_likelihood": generator.held_out["log_likelihood"], "sharpness": generator.sharpness}
+        return found
 
     def path(self, job: Job) -> Path:
         """Return the file of a fit's metrics."""

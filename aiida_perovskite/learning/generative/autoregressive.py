@@ -1,17 +1,19 @@
-"""A conditional model of compositions with a tractable likelihood, exact A/B symmetry, and energy classes in their order.
+"""A conditional model of compositions: tractable likelihood, exact A/B symmetry, energy classes in their order.
 
 The model is p(D, C, {A, B} | class) = p(D | class) p(C | D, class) p({A, B} | C, D, class). Its factors are not three
-networks: by Bayes' rule the joint is p(class | A, B, C, D) p(A, B, C, D) / p(class), with each composition of the space as
-likely as any other beforehand, and the space is small enough that all 987,012 compounds are summed exactly. So only p(class |
-composition) is learned, by maximum likelihood from the classes of the training rows alone; energies are not looked at.
+networks: by Bayes' rule the joint is p(class | A, B, C, D) p(A, B, C, D) / p(class), with each composition of the
+space as likely as any other beforehand, and the space is small enough that all 987,012 compounds are summed exactly.
+So only p(class | composition) is learned, by maximum likelihood from the classes of the training rows alone; energies
+are not looked at.
 
-A network puts out a position and a width on the axis of the class numbers, and a class has the share of a logistic distribution
-that falls between its edges. Neighbouring classes thus share what they know of elements, which is how 86 rows of a class can
-say something of thousands of compositions. It sees the sum of A's and B's features, so that it cannot tell A and B apart.
+A network puts out a position and a width on the axis of the class numbers, and a class has the share of a logistic
+distribution that falls between its edges. Neighbouring classes thus share what they know of elements, which is how 86
+rows of a class can say something of thousands of compositions. It sees the sum of A's and B's features, so that it
+cannot tell A and B apart.
 
-An ensemble is averaged in probability. Each member leaves out one fold of the compounds; on what was left out, the sharpness is
-chosen (see `selection`): how far the odds of a class are raised before compositions are drawn. Sharp classes are
-sampled evenly up to their edge; without it, compositions near the edge blur them.
+An ensemble is averaged in probability. Each member leaves out one fold of the compounds; on what was left out, the
+sharpness is chosen (see `selection`): how far the odds of a class are raised before compositions are drawn. Sharp
+classes are sampled evenly up to their edge; without it, compositions near the edge blur them.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from .batched import Perceptron, member_weights, resolve_device
 from .generator import Generator, Progress
 from .selection import choose_sharpness, compound_folds, held_out_log_likelihood, sharpened
 from .settings import AutoregressiveSettings
-from .space import GROUPS, N_ELEMENTS, N_GROUPS, N_ROWS, ROWS, encode, join
+from .space import GROUPS, N_ELEMENTS, N_GROUPS, N_ROWS, ROWS, encode, in_space, join
 from .table import N_CLASSES, ElpasoliteTable, check_class
 from .training import Fits, Plan, cosine_rates, optimise
 
@@ -56,7 +58,7 @@ _FAR = 1e3  # where the outermost classes end, in class widths
 
 
 class OrdinalNetwork(nn.Module):
-    """M networks from composition to position and width on the axis of class numbers, where class k is (k - 1/2, k + 1/2).
+    """M networks from composition to position and width on the axis of class numbers, class k from k - 1/2 to k + 1/2.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ class OrdinalNetwork(nn.Module):
         return _position_and_width(self.net(inputs))
 
     def of_pairs(self, pairs: Tensor) -> Tensor:
-        """Return position and logarithm of the width, (M, P, 39 x 39, 2), of all C and D with P pairs {A, B}, (P, 2)."""
+        """Return position and log width, (M, P, 39 x 39, 2), of P pairs {A, B}, (P, 2), with all C and D."""
         first = self.net.layers[0]
         of_ab, of_c, of_d = (self.features @ part for part in first.weight.split(_FEATURES, dim=1))
         of_cd = (of_c[:, :, None] + of_d[:, None, :]).flatten(1, 2) + first.bias
@@ -147,8 +149,10 @@ class Autoregressive(Generator):
         check_class(energy_class, self.class_counts)
         a, b, c, d = encode(codes).T
         cell = (_PAIR_OF[a, b] * N_ELEMENTS + c) * N_ELEMENTS + d
+        weights = np.where(in_space(codes), self._weights(energy_class)[cell] / 2, 0.0)
         with np.errstate(divide="ignore"):  # minus infinity where elements repeat
-            return np.log(self._weights(energy_class)[cell] / 2) - np.log(self._cumulative(energy_class)[-1])
+            logarithm: Floats = np.log(weights) - np.log(self._cumulative(energy_class)[-1])
+        return logarithm
 
     def _choose_sharpness(self, table: ElpasoliteTable) -> None:
         folds = compound_folds(table.codes, self.settings.folds, self.seed)

@@ -1,8 +1,9 @@
 """Networks with a leading member dimension: many fits train as one, each as if it were alone.
 
-A layer holds the weights of M networks in one tensor (M, in, out), so that an update of all of them is a few batched matrix
-products instead of M times as many small ones. Initial weights, minibatches and noise of a member come from random
-numbers of its own: what is trained beside it changes its weights by no more than the order of floating-point sums.
+A layer holds the weights of M networks in one tensor (M, in, out), so that an update of all of them is a few batched
+matrix products instead of M times as many small ones. Initial weights, minibatches and noise of a member come from
+random numbers of its own: what is trained beside it changes its weights by no more than the order of floating-point
+sums.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ class MemberRandom:
     def restore(self, state: Tensor) -> None:
         """Go on from a state."""
         for generator, row in zip(self.generators, state, strict=True):
-            generator.set_state(row)
+            generator.set_state(row.clone())  # it reads from the start of the storage
 
 
 def _torch_seed(seed: int) -> int:
@@ -177,8 +178,9 @@ def _torch_seed(seed: int) -> int:
 class Adam:
     """Adam with decoupled weight decay (AdamW) over all weights of a net as one flat tensor.
 
-    The net's parameters and gradients become views of `weights` and `gradient`: a step is a handful of operations, however
-    many layers and members there are, and it reads its step size from the device, so that nothing waits for the host.
+    The net's parameters and gradients become views of `weights` and `gradient`: a step is a handful of operations,
+    however many layers and members there are, and it reads its step size from the device, so that nothing waits for
+    the host.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ def held_out_split(table: ElpasoliteTable, folds: int, seed: int) -> tuple[Elpas
 
 
 def held_out_log_likelihood(probabilities: Floats, classes: Ints) -> float:
-    """Return the mean natural logarithm of the probability (N, 10) that rows were given of being of their class (N,)."""
+    """Return the mean natural logarithm of the probability, of (N, 10), that rows have of being of their class (N,)."""
     own = probabilities[np.arange(len(classes)), classes - 1]
     return float(np.log(np.maximum(own, _SMALLEST)).mean())
 
@@ -82,7 +82,7 @@ def sharpened(probabilities: Floats, sharpness: float) -> Floats:
 
 
 def overlap(weights: Floats, inside: NDArray[np.bool_]) -> float:
-    """Return how much of two distributions over rows is common: of one by weight (N,), and an even one over a class (N,).
+    """Return what two distributions over rows have in common: one by weight (N,), and an even one over a class (N,).
 
     It is 1 minus their distance in total variation, and no larger than either precision or coverage of the former: 1 if
     the weights are equal within the class and 0 outside.

@@ -98,7 +98,7 @@ class AutoregressiveSettings(GeneratorSettings):
     updates: int = 3_000
     """Steps of the optimiser."""
     sharpness: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-    """Candidates for the power to which the odds of a class are raised; 1 leaves the class probabilities as they are."""
+    """Candidates for the power to which the odds of a class are raised; 1 leaves them as they are."""
 
     def ranges(self) -> dict[str, tuple[bool, str]]:
         """Say which settings are wrong."""

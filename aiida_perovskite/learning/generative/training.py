@@ -100,7 +100,8 @@ def optimise(
     progress
         Called with a line every few seconds.
     workdir
-        Folder for the state: a training that was killed resumes there, and ends with the weights that it would have had.
+        Folder for the state: a training that was killed resumes there, and ends with the weights that it would have
+        had.
     cuda_graph
         On a GPU, record one update and replay it, instead of launching its hundred kernels one by one.
 

@@ -1,8 +1,8 @@
 """The conditional variational autoencoder of the thesis (SPEC 4.2): rows and groups of the four sites as real numbers.
 
-An encoder maps the 8 scaled rows and groups, joined to the one-hot class, to mean and variance of a latent Gaussian; a
-decoder maps a latent point, joined to the class, back to the 8 numbers. A sample is a decoded standard normal, rounded to
-the nearest cells of the periodic table; where a cell is empty or an element repeats, it is dropped.
+An encoder maps the 8 scaled rows and groups, joined to the one-hot class, to mean and variance of a latent Gaussian;
+a decoder maps a latent point, joined to the class, back to the 8 numbers. A sample is a decoded standard normal,
+rounded to the nearest cells of the periodic table; where a cell is empty or an element repeats, it is dropped.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ class VAENetwork(nn.Module):
         inputs, latent = _ENTRIES + N_CLASSES, settings.latent
         self.settings = settings
         self.encoder = Perceptron(members, [inputs, *hidden, 2 * latent], settings.activation, settings.norm)
-        self.decoder = Perceptron(
-            members, [latent + N_CLASSES, *hidden, _ENTRIES], settings.activation, settings.norm
-        )
+        self.decoder = Perceptron(members, [latent + N_CLASSES, *hidden, _ENTRIES], settings.activation, settings.norm)
 
     def encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and logarithm of the variance, both (M, N, latent), of entries and class (M, N, 8 + 10)."""

@@ -1,4 +1,4 @@
-"""The autoregressive model: a distribution over the space, symmetric in A and B, that follows the classes it was shown."""
+"""The autoregressive model: a distribution over the space, symmetric in A and B, that follows the classes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from smooth_elpasolites import smooth_energies, smooth_table
 
 from aiida_perovskite.learning.generative.autoregressive import Autoregressive, OrdinalNetwork, _log_likelihood
 from aiida_perovskite.learning.generative.settings import AutoregressiveSettings
 from aiida_perovskite.learning.generative.space import in_space, space_codes, swap
 from aiida_perovskite.learning.generative.table import energy_classes
-
-from smooth_elpasolites import smooth_energies, smooth_table
 
 SMALL = AutoregressiveSettings(members=4, folds=2, width=16, updates=300, batch_size=256)
 

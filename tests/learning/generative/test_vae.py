@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from smooth_elpasolites import smooth_energies, smooth_table
 
 from aiida_perovskite.learning.generative.selection import held_out_split, training_quantities
 from aiida_perovskite.learning.generative.settings import VAESettings
@@ -14,8 +15,6 @@ from aiida_perovskite.learning.generative.space import in_space
 from aiida_perovskite.learning.generative.table import energy_classes
 from aiida_perovskite.learning.generative.vae import VAE, VAENetwork
 from aiida_perovskite.learning.settings import SettingsError
-
-from smooth_elpasolites import smooth_energies, smooth_table
 
 SMALL = VAESettings(width=64, updates=600, batch_size=200)
 
