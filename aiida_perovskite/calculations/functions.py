@@ -68,7 +68,7 @@ def predict_band_gaps(
     ``parameters`` holds ``window_ev`` (two numbers) and ``confidence`` (of the interval).
     """
     settings = parameters.get_dict()
-    predictions = model.load_model().predict(
+    predictions = model.load_gap_model().predict(
         space.to_frame()["formula"].tolist(), window_ev=tuple(settings["window_ev"]), confidence=settings["confidence"]
     )
     return CompositionTableData.from_frame(predictions, name="predictions")

@@ -94,36 +94,39 @@ def stored_once(node: CompositionTableData) -> CompositionTableData:
 
 
 def latest_model(identifier: str | None) -> ModelCheckpointData:
-    """Return the model with this identifier, or the newest one of the profile."""
+    """Return the gap model with this identifier, or the newest one of the profile; ValueError for a level model."""
     from aiida.orm import QueryBuilder, load_node
 
-    from aiida_perovskite.data.model import ModelCheckpointData
+    from aiida_perovskite.data.model import LEVELS, ModelCheckpointData
 
     if identifier is not None:
         node = load_node(identifier)
         if not isinstance(node, ModelCheckpointData):
             raise ValueError(f"node {identifier} is not a trained model but a {type(node).__name__}")
+        node.require_gap_model()
         return node
-    query = QueryBuilder().append(ModelCheckpointData, tag="model").order_by({"model": {"ctime": "desc"}})
+    of_gaps = {"attributes.architecture": {"!==": LEVELS}}
+    query = QueryBuilder().append(ModelCheckpointData, filters=of_gaps, tag="model")
+    query.order_by({"model": {"ctime": "desc"}})
     newest: ModelCheckpointData | None = query.first(flat=True)
     if newest is None:
         raise ValueError("this profile holds no trained model yet: run `aiida-perovskite train` or `screen` first")
     return newest
 
 
-def read_overrides(path: Path | None) -> dict[str, Any]:
-    """Read a YAML file of protocol overrides, nested by step."""
+def read_overrides(path: Path | None, steps: set[str] | None = None) -> dict[str, Any]:
+    """Read a YAML file of protocol overrides, nested by step: those of the funnel, unless others are named."""
     import yaml
 
     from aiida_perovskite.workflows.ports import PARTS, STEPS
 
+    known = {"screening", "train", *PARTS, *STEPS} if steps is None else steps
     if path is None:
         return {}
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    known = {"screening", "train", *PARTS, *STEPS}
     if not isinstance(content, dict) or not set(content) <= known:
         raise ValueError(f"{path} must map steps to settings; the steps are {', '.join(sorted(known))}")
     return content

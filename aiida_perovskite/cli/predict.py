@@ -38,7 +38,7 @@ def cmd_predict(
     if checkpoint is not None:
         model = GapModel.load(checkpoint / "model.safetensors", checkpoint / "model.json")
     else:
-        model = latest_model(identifier).load_model()
+        model = latest_model(identifier).load_gap_model()
     table = model.predict([c.formula for c in compositions], confidence=confidence)
     if as_json:
         echo_json(frame_records(table))

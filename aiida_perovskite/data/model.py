@@ -14,15 +14,19 @@ from aiida.orm.pydantic import OrmMetadataField
 
 if TYPE_CHECKING:
     from aiida_perovskite.learning.gap_model import GapModel
+    from aiida_perovskite.learning.levels.model import LevelModel
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
+LEVELS = "LevelNetwork"  # architecture of a level model, known here without importing torch
 
 
 def queryable(content: dict[str, Any]) -> dict[str, Any]:
     """Return what a query can ask for, from the description of a checkpoint."""
     names = ("architecture", "target", "seed", "data_sha256", "metrics", "versions")
-    counts = {"n_members": len(content["scales"]), "n_training": len(content["split"])}
+    # A gap model counts its networks by the scales of their targets; a level model has none.
+    n_members = len(content["scales"]) if "scales" in content else content["n_members"]
+    counts = {"n_members": n_members, "n_training": len(content["split"])}
     # As AiiDA stores them, with 14 digits: else a checkpoint that caching copies would not equal its description.
     cleaned: dict[str, Any] = clean_value({**{name: content[name] for name in names}, **counts})
     return cleaned
@@ -50,14 +54,14 @@ class ModelCheckpointData(Data):
         Raises
         ------
         ValueError
-            If a file is missing or not a checkpoint of a gap model.
+            If a file is missing or not a checkpoint of a gap or level model.
         """
-        from aiida_perovskite.learning.gap_model import GapModel
+        from aiida_perovskite.learning.models import load_model
 
         for name in (WEIGHTS, DESCRIPTION):
             if not (folder / name).is_file():
                 raise ValueError(f"{folder.name or folder} holds no {name}, so it is not a checkpoint")
-        GapModel.load(folder / WEIGHTS, folder / DESCRIPTION)
+        load_model(folder / WEIGHTS, folder / DESCRIPTION)
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         node = cls()
         for name in (WEIGHTS, DESCRIPTION):
@@ -65,14 +69,48 @@ class ModelCheckpointData(Data):
         node.base.attributes.set_many(queryable(content))
         return node
 
-    def load_model(self) -> GapModel:
+    @property
+    def has_levels(self) -> bool:
+        """Whether this is a level model, which explains gaps, and not a gap model, which screens."""
+        return bool(self.base.attributes.get("architecture") == LEVELS)
+
+    def load_model(self) -> GapModel | LevelModel:
         """Return the model, ready to predict."""
-        from aiida_perovskite.learning.gap_model import GapModel
+        from aiida_perovskite.learning.models import load_model
 
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             self.write_to(folder)
-            return GapModel.load(folder / WEIGHTS, folder / DESCRIPTION)
+            return load_model(folder / WEIGHTS, folder / DESCRIPTION)
+
+    def require_gap_model(self) -> None:
+        """Raise ValueError if this is a level model."""
+        if self.has_levels:
+            raise ValueError(
+                f"model {self.pk or self.uuid} is a level network, which explains gaps (`aiida-perovskite explain`): "
+                "give a model that `aiida-perovskite train` or `screen` trained"
+            )
+
+    def load_gap_model(self) -> GapModel:
+        """Return the model; ValueError if it is a level model."""
+        from aiida_perovskite.learning.gap_model import GapModel
+
+        self.require_gap_model()
+        model = self.load_model()
+        assert isinstance(model, GapModel)
+        return model
+
+    def load_level_model(self) -> LevelModel:
+        """Return the model; ValueError if it is a gap model."""
+        from aiida_perovskite.learning.levels.model import LevelModel
+
+        model = self.load_model()
+        if not isinstance(model, LevelModel):
+            raise ValueError(
+                f"model {self.pk or self.uuid} is a gap model without levels: give one that "
+                "`aiida-perovskite interpret` trained"
+            )
+        return model
 
     def write_to(self, folder: Path) -> None:
         """Write both files of the checkpoint into ``folder``."""
