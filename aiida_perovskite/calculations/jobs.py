@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aiida.orm import AbstractCode, List, QueryBuilder, SinglefileData
+from aiida.orm import AbstractCode, Data, FolderData, List, QueryBuilder, SinglefileData
 
 from aiida_perovskite.engines import JobScript
 
@@ -67,6 +67,38 @@ def script_job(
     }
 
 
+def learning_job(
+    code: AbstractCode,
+    command: str,
+    files: Mapping[str, tuple[Data, str]],
+    arguments: list[str],
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the inputs of a ShellJob that runs ``python -m aiida_perovskite.learning COMMAND``.
+
+    Parameters
+    ----------
+    code
+        Interpreter that has this package and torch.
+    command
+        Of the learning room.
+    files
+        Option -> node that it takes and the name of its file (or folder) in the job.
+    arguments
+        What follows them.
+    options
+        As `job_options` gives them.
+    """
+    given = [word for option in files for word in (f"--{option}", f"{{{option}}}")]
+    return {
+        "code": code,
+        "nodes": {option: node for option, (node, _) in files.items()},
+        "filenames": {option: name for option, (_, name) in files.items()},
+        "arguments": List(["-m", "aiida_perovskite.learning", command, *given, *arguments, "--output", "."]),
+        "metadata": {"options": options},
+    }
+
+
 def training_job(
     code: AbstractCode,
     table: SinglefileData,
@@ -75,16 +107,48 @@ def training_job(
     options: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the inputs of a ShellJob that trains a gap model by ``python -m aiida_perovskite.learning train``."""
-    arguments = ["-m", "aiida_perovskite.learning", "train", "--table", "{table}", "--settings", "{settings}"]
-    return {
-        "code": code,
-        "nodes": {"table": table, "settings": settings},
-        "filenames": {"table": "table.parquet", "settings": "settings.json"},
-        "arguments": List([*arguments, "--target", target, "--output", "."]),
-        "metadata": {
-            "options": job_options(options, list(TRAINING_FILES), "perovskite.train"),
-        },
+    files: dict[str, tuple[Data, str]] = {"table": (table, "table.parquet"), "settings": (settings, "settings.json")}
+    retrieved = job_options(options, list(TRAINING_FILES), "perovskite.train")
+    return learning_job(code, "train", files, ["--target", target], retrieved)
+
+
+def level_training_job(
+    code: AbstractCode,
+    table: SinglefileData,
+    settings: SinglefileData,
+    reference: SinglefileData,
+    target: str,
+    options: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the inputs of a ShellJob that trains level networks: ``python -m aiida_perovskite.learning train-levels``.
+
+    ``reference`` is a CSV of the prior's levels, as `aiida_perovskite.chemistry.read_levels` reads it.
+    """
+    files: dict[str, tuple[Data, str]] = {
+        "table": (table, "table.parquet"),
+        "settings": (settings, "settings.json"),
+        "reference": (reference, "reference.csv"),
     }
+    retrieved = job_options(options, list(TRAINING_FILES), "perovskite.train")
+    return learning_job(code, "train-levels", files, ["--target", target], retrieved)
+
+
+def families_job(
+    code: AbstractCode,
+    model: FolderData,
+    levels: SinglefileData,
+    settings: SinglefileData,
+    attribution_steps: int,
+    options: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the inputs of a ShellJob that finds families by ``python -m aiida_perovskite.learning families``."""
+    files: dict[str, tuple[Data, str]] = {
+        "model": (model, "model"),
+        "levels": (levels, "levels.parquet"),
+        "settings": (settings, "settings.json"),
+    }
+    retrieved = job_options(options, list(FAMILIES_FILES), "perovskite.families")
+    return learning_job(code, "families", files, ["--attribution-steps", str(attribution_steps)], retrieved)
 
 
 TRAINING_FILES = (
@@ -94,4 +158,17 @@ TRAINING_FILES = (
     "history.csv",
     "cross_validation.csv",
     "learning_curve.csv",
+)
+
+FAMILIES_FILES = (
+    "members.csv",
+    "scan.csv",
+    "families.csv",
+    "elements.csv",
+    "claims.csv",
+    "components.csv",
+    "stability.csv",
+    "attributions.csv",
+    "summary.json",
+    "agreement.json",
 )

@@ -1,9 +1,9 @@
-"""Training job -> checkpoint, tables and metrics as nodes."""
+"""Jobs of ``python -m aiida_perovskite.learning`` -> checkpoints, tables and numbers as nodes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from aiida.engine import ExitCode
 from aiida.orm import Dict
@@ -16,41 +16,84 @@ from aiida_perovskite.engines import EXIT_STATUS, NO_RESULTS
 from aiida_perovskite.parsers.base import last_output
 
 ERROR_BAD_MODEL = 311  # the checkpoint is there but cannot be read
-STATED = (1, 2, 3)  # statuses with which Python and the training end of themselves; a killed job has none, or above 128
+STATED = (1, 2, 3)  # statuses with which Python and the command end of themselves; a killed job has none, or above 128
+REFUSED = 2  # status of the command for bad input, of which it then says one sentence
+TEXT = {"clusters": str, "run": str}  # columns of text that may look like numbers, "1" beside "2+3"
 
 
-class TrainParser(Parser):
-    """Outputs ``model``, ``metrics``, ``cross_validation``, ``history`` and, where one was made, ``learning_curve``."""
+class LearningParser(Parser):
+    """What the commands of the learning room leave: some files that must be there, tables, numbers."""
+
+    _what: ClassVar[str]
+    """What the job did, for messages."""
+    _required: ClassVar[tuple[str, ...]]
+    """Files without which it failed."""
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Parse the retrieved files into output nodes or an exit code whose message says what happened."""
+        missing = [name for name in self._required if not self.has(name)]
+        if missing:
+            return self.failure(missing, kwargs["retrieved_temporary_folder"])
+        return self.parse_files()
+
+    def parse_files(self) -> ExitCode | None:
+        """Turn the files into output nodes; those that are required are there."""
+        raise NotImplementedError
+
+    def failure(self, missing: list[str], folder: str) -> ExitCode:
+        """Return the exit code of a job that did not leave all its files."""
+        status, said = _own_status(folder), last_output(folder)
+        if status == REFUSED and "Error: " in said:
+            return ExitCode(EXIT_STATUS["bad_input"], f"{self._what} refused its input: {said.split('Error: ')[-1]}")
+        code = EXIT_STATUS["crashed"] if status in STATED else NO_RESULTS
+        return ExitCode(code, f"{self._what} left no {', '.join(missing)}; its last output: {said}")
+
+    def has(self, name: str) -> bool:
+        """Tell whether a file was retrieved."""
+        return name in self.retrieved.base.repository.list_object_names()
+
+    def out_tables(self, *names: str) -> None:
+        """Hand out those of the CSV files that are there, each under its own name."""
         import io
-        import json
-        import tempfile
 
         import pandas as pd
 
-        repository = self.retrieved.base.repository
-        names = repository.list_object_names()
-        missing = [name for name in ("model.safetensors", "model.json", "metrics.json") if name not in names]
-        if missing:
-            folder = kwargs["retrieved_temporary_folder"]
-            status = EXIT_STATUS["crashed"] if _own_status(folder) in STATED else NO_RESULTS
-            return ExitCode(
-                status, f"the training left no {', '.join(missing)}; its last output: {last_output(folder)}"
-            )
+        for name in filter(lambda name: self.has(f"{name}.csv"), names):
+            content = self.retrieved.base.repository.get_object_content(f"{name}.csv", "rb")
+            frame = pd.read_csv(io.BytesIO(content), float_precision="round_trip", dtype=TEXT)
+            self.out(name, CompositionTableData.from_frame(frame, name=name.replace("_", "-")))
+
+    def out_numbers(self, *names: str) -> None:
+        """Hand out JSON files, each under its own name."""
+        import json
+
+        for name in names:
+            self.out(name, Dict(json.loads(self.retrieved.base.repository.get_object_content(f"{name}.json", "r"))))
+
+
+class TrainParser(LearningParser):
+    """Outputs ``model``, ``metrics``, ``cross_validation``, ``history`` and, where one was made, ``learning_curve``.
+
+    The model is a gap model or a level model: both leave the same files.
+    """
+
+    _what = "the training"
+    _required = ("model.safetensors", "model.json", "metrics.json")
+
+    def parse_files(self) -> ExitCode | None:
+        """Hand out the model and its tables."""
+        import tempfile
+
         with tempfile.TemporaryDirectory() as folder:
             for name in ("model.safetensors", "model.json"):
-                (Path(folder) / name).write_bytes(repository.get_object_content(name, "rb"))
+                content = self.retrieved.base.repository.get_object_content(name, "rb")
+                (Path(folder) / name).write_bytes(content)
             try:
                 self.out("model", ModelCheckpointData.from_folder(Path(folder)))
             except ValueError as error:
                 return ExitCode(ERROR_BAD_MODEL, f"the checkpoint cannot be read: {error}")
-        self.out("metrics", Dict(json.loads(repository.get_object_content("metrics.json", "r"))))
-        for name in ("cross_validation", "history", "learning_curve"):
-            if f"{name}.csv" in names:
-                frame = pd.read_csv(io.BytesIO(repository.get_object_content(f"{name}.csv", "rb")))
-                self.out(name, CompositionTableData.from_frame(frame, name=name.replace("_", "-")))
+        self.out_numbers("metrics")
+        self.out_tables("cross_validation", "history", "learning_curve")
         return None
 
 

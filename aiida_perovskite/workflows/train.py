@@ -1,4 +1,4 @@
-"""Train a band-gap model as a job."""
+"""Train a model as a job."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.scripts import RestartWorkChain
 
 
-class TrainModelWorkChain(RestartWorkChain):
-    """Train an ensemble of networks on a table of gaps, with cross-validation and calibrated intervals."""
+class TrainingWorkChain(RestartWorkChain):
+    """What every training takes and gives, whichever model it trains."""
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -22,7 +22,7 @@ class TrainModelWorkChain(RestartWorkChain):
         super().define(spec)
         spec.input("dataset", valid_type=CompositionTableData, help="Table with `formula` and the target column.")
         spec.input("target", valid_type=Str, help="Name of the target column.")
-        spec.input("settings", valid_type=Dict, help="Training settings, as the protocol `train` gives them.")
+        spec.input("settings", valid_type=Dict, help="Training settings, as a protocol gives them.")
         spec.input("code", valid_type=AbstractCode, help="Python interpreter that has this package and torch.")
         spec.input(
             "options", valid_type=dict, non_db=True, required=False, help="Job options: resources, walltime, ..."
@@ -32,6 +32,15 @@ class TrainModelWorkChain(RestartWorkChain):
         spec.output("metrics", valid_type=Dict, help="Errors, coverage and width of the intervals, baselines.")
         spec.output("cross_validation", valid_type=CompositionTableData, help="Out-of-fold predictions.")
         spec.output("history", valid_type=CompositionTableData, required=False, help="Losses by epoch.")
+
+
+class TrainModelWorkChain(TrainingWorkChain):
+    """Train an ensemble of networks on a table of gaps, with cross-validation and calibrated intervals."""
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Add the learning curve."""
+        super().define(spec)
         spec.output(
             "learning_curve", valid_type=CompositionTableData, required=False, help="Error against training size."
         )

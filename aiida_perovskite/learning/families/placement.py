@@ -87,6 +87,4 @@ def place(
     )
     others = table[table["formula"] != compound["formula"].iloc[0]]
     closest = others.sort_values("distance", kind="stable").drop_duplicates("formula").head(n_neighbours)
-    return Placement(
-        int(row["family"]), nearest, bool(row["in_family_order"]), closest.reset_index(drop=True)
-    )
+    return Placement(int(row["family"]), nearest, bool(row["in_family_order"]), closest.reset_index(drop=True))
