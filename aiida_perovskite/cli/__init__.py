@@ -26,12 +26,16 @@ def cmd_root() -> None:
       aiida-perovskite screen -c mine         train, predict, select, compute
       aiida-perovskite campaign report mine   one HTML file
 
+    Why gaps are what they are: `interpret` trains networks that explain them, `explain` asks these about a compound.
+
     Shell completion (bash): eval "$(_AIIDA_PEROVSKITE_COMPLETE=bash_source aiida-perovskite)"
     """
 
 
 from aiida_perovskite.cli import (  # noqa: E402  attach commands
     campaign,  # noqa: F401
+    explain,  # noqa: F401
+    interpret,  # noqa: F401
     phases,  # noqa: F401
     predict,  # noqa: F401
     screen,  # noqa: F401

@@ -8,7 +8,7 @@ import click
 from aiida.cmdline.utils import echo
 
 from aiida_perovskite.cli import cmd_root
-from aiida_perovskite.cli.campaigns import campaign_groups, latest_run, run_status, runs, state_of
+from aiida_perovskite.cli.campaigns import INTERPRET, campaign_groups, latest_run, run_status, runs, state_of
 from aiida_perovskite.cli.common import JSON, clear_errors, echo_json
 from aiida_perovskite.cli.running import last_line, running_jobs
 
@@ -33,7 +33,7 @@ def cmd_list(as_json: bool) -> None:
     elif rows:
         echo.echo_tabulate([list(row.values()) for row in rows], headers=["Campaign", "Runs", "Newest"])
     else:
-        echo.echo_report("no campaign yet; `aiida-perovskite screen` starts one")
+        echo.echo_report("no campaign yet; `aiida-perovskite screen` or `interpret` starts one")
 
 
 @cmd_campaign.command("status")
@@ -41,7 +41,7 @@ def cmd_list(as_json: bool) -> None:
 @JSON()
 @clear_errors
 def cmd_status(name: str, as_json: bool) -> None:
-    """Show the funnel counts and the state of every candidate of the newest run."""
+    """Show what the newest run has done: funnel counts and candidates, or trainings and analyses."""
     run = latest_run(name)
     status = run_status(run)
     if as_json:
@@ -56,6 +56,8 @@ def cmd_status(name: str, as_json: bool) -> None:
     rows = [[c["formula"], c["pk"], c["state"], c["message"] or ""] for c in status["candidates"]]
     if rows:
         echo.echo_tabulate(rows, headers=["Candidate", "PK", "State", "Outcome"])
+    for step in status["steps"]:
+        click.echo(f"  {step['step']} ({step['pk']}): {step['message'] or step['state']}")
     for job in running_jobs(run):
         click.echo(f"  job {job.pk}: {last_line(job) or job.get_state()}")
 
@@ -68,8 +70,10 @@ def cmd_status(name: str, as_json: bool) -> None:
 @clear_errors
 def cmd_report(name: str, output: Path | None) -> None:
     """Write one HTML file with everything: opens offline, needs no profile."""
+    from aiida_perovskite.report.interpret_write import write_interpretation
     from aiida_perovskite.report.write import write_report
 
-    path = output or Path(f"{name}.html")
-    write_report(latest_run(name), path)
+    path, run = output or Path(f"{name}.html"), latest_run(name)
+    write = write_interpretation if run.process_type == INTERPRET else write_report
+    write(run, path)
     echo.echo_success(f"report written to {path}")

@@ -1,4 +1,4 @@
-"""Campaigns in the graph: each is a Group that holds the runs of one funnel."""
+"""Campaigns in the graph: each is a Group that holds the runs of one funnel, or of one interpretation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 CAMPAIGN_EXTRA = "perovskite_campaign"  # marks the groups that are campaigns, whatever their label
 SCREENING = "aiida.workflows:perovskite.screening"
+INTERPRET = "aiida.workflows:perovskite.interpret"
 
 
 def campaign_group(name: str, *, create: bool = False) -> Group:
@@ -25,7 +26,7 @@ def campaign_group(name: str, *, create: bool = False) -> Group:
         group, new = Group.collection.get_or_create(label=name)
         if new:
             group.base.extras.set(CAMPAIGN_EXTRA, True)
-            group.description = "double-perovskite screening campaign"
+            group.description = "double-perovskite campaign"
         return group
     groups = {group.label: group for group in campaign_groups()}
     if name not in groups:
@@ -42,19 +43,20 @@ def campaign_groups() -> list[Group]:
     return found
 
 
-def runs(name: str) -> list[WorkChainNode]:
-    """Return the runs of a campaign, newest first."""
+def runs(name: str, *kinds: str) -> list[WorkChainNode]:
+    """Return the runs of a campaign, newest first: of these process types, or of all that campaigns have."""
     from aiida.orm import Group, QueryBuilder, WorkChainNode
 
     query = QueryBuilder().append(Group, filters={"label": name, f"extras.{CAMPAIGN_EXTRA}": True}, tag="group")
-    query.append(WorkChainNode, with_group="group", tag="run", filters={"process_type": SCREENING})
+    wanted = {"process_type": {"in": list(kinds or (SCREENING, INTERPRET))}}
+    query.append(WorkChainNode, with_group="group", tag="run", filters=wanted)
     found: list[WorkChainNode] = query.order_by({"run": {"id": "desc"}}).all(flat=True)
     return found
 
 
-def active_run(name: str) -> WorkChainNode | None:
-    """Return the run of a campaign that has not ended, if there is one."""
-    return next((run for run in runs(name) if not run.is_terminated), None)
+def active_run(name: str, kind: str) -> WorkChainNode | None:
+    """Return the run of a campaign, of this process type, that has not ended, if there is one."""
+    return next((run for run in runs(name, kind) if not run.is_terminated), None)
 
 
 def latest_run(name: str) -> WorkChainNode:
@@ -62,7 +64,9 @@ def latest_run(name: str) -> WorkChainNode:
     campaign_group(name)
     found = runs(name)
     if not found:
-        raise ValueError(f"campaign {name!r} has no run yet; start one with `aiida-perovskite screen -c {name}`")
+        raise ValueError(
+            f"campaign {name!r} has no run yet; start one with `aiida-perovskite screen -c {name}` or `interpret`"
+        )
     return found[0]
 
 
@@ -72,14 +76,20 @@ def state_of(process: ProcessNode) -> str:
 
 
 def run_status(run: WorkChainNode) -> dict[str, Any]:
-    """Return state, funnel counts and the state of each candidate of a run."""
+    """Return state, funnel counts and the state of each candidate, or of each step of an interpretation."""
     from aiida.orm import ProcessNode
 
+    from aiida_perovskite.workflows.interpret import FAMILIES, TRAIN
     from aiida_perovskite.workflows.screening import CANDIDATE
 
-    candidates = []
+    candidates, steps = [], []
     for link in run.base.links.get_outgoing(node_class=ProcessNode):
-        if isinstance(link.node, ProcessNode) and link.link_label.startswith(CANDIDATE):
+        if isinstance(link.node, ProcessNode) and link.link_label.startswith((TRAIN, FAMILIES)):
+            node = link.node
+            steps.append(
+                {"step": link.link_label, "pk": node.pk, "state": state_of(node), "message": node.exit_message}
+            )
+        elif isinstance(link.node, ProcessNode) and link.link_label.startswith(CANDIDATE):
             node = link.node
             verdict = node.outputs.verdict["reason"] if "verdict" in node.outputs else None
             candidates.append(
@@ -100,4 +110,5 @@ def run_status(run: WorkChainNode) -> dict[str, Any]:
         "started": run.ctime.isoformat(timespec="seconds"),
         "funnel": run.outputs.funnel["stages"] if "funnel" in run.outputs else [],
         "candidates": candidates,
+        "steps": steps,
     }

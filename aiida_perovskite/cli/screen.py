@@ -10,7 +10,7 @@ from aiida.cmdline.params import options
 from aiida.cmdline.utils import echo
 
 from aiida_perovskite.cli import cmd_root
-from aiida_perovskite.cli.campaigns import active_run, campaign_group
+from aiida_perovskite.cli.campaigns import SCREENING, active_run, campaign_group
 from aiida_perovskite.cli.common import (
     CAMPAIGN,
     DATASET,
@@ -128,7 +128,7 @@ def cmd_screen(campaign: str, wait: bool, dry_run: bool, as_json: bool, **choice
         echo_json(summary(campaign, builder))
         return
     require_daemon()
-    running = active_run(campaign)
+    running = active_run(campaign, SCREENING)
     if running is not None:
         echo.echo_report(f"campaign {campaign!r} is running already as process {running.pk}: following it", err=as_json)
         node: ProcessNode = running
