@@ -209,7 +209,7 @@ class RegressionSettings(GeneratorSettings):
 
     sigma: float = 16.0
     """Length of the Laplacian kernel, in rows or groups of the periodic table."""
-    regularisation: float = 0.001
+    regularisation: float = 0.003
     """Added to the diagonal of the kernel matrix."""
 
     def ranges(self) -> dict[str, tuple[bool, str]]:

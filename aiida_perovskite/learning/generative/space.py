@@ -168,7 +168,5 @@ def unscale(values: ArrayLike) -> Ints:
     np.clip(bins, 0, _BINS - 1, out=bins)  # tanh in single precision reaches -1 and 1
     elements = _ELEMENT_IN_CELL[bins[..., 0::2], bins[..., 1::2]]
     codes = join(elements)
-    valid = finite & (elements >= 0).all(axis=-1)
-    codes[~valid] = -1
-    codes[~in_space(codes)] = -1
-    return codes
+    valid = finite & (elements >= 0).all(axis=-1) & in_space(codes)
+    return np.where(valid, codes, -1)

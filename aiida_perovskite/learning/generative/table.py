@@ -203,13 +203,14 @@ def check_class(energy_class: int, counts: ArrayLike) -> None:
 
 
 def _read_codes(sites: list[list[Any]]) -> Ints:
-    codes, faults = np.empty(len(sites[0]), dtype=np.int64), []
+    codes, faults = np.empty(len(sites[0]), dtype=np.int64), dict[int, str]()
     for row, symbols in enumerate(zip(*sites, strict=True)):
         try:
             codes[row] = code_of(*symbols)
         except GenerativeError as error:
-            faults.append(f"row {row + 1}: {error}")
+            faults[row + 1] = str(error)
     if faults:
-        more = f" ({len(faults) - 1} more rows will not do)" if len(faults) > 1 else ""
-        raise GenerativeError(f"{faults[0].rstrip('.')}{more}.")
+        first, *others = faults
+        more = f" (and {len(others)} more)" if others else ""
+        raise GenerativeError(f"Row {first}{more} of the table will not do: {faults[first]}")
     return codes

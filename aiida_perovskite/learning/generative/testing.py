@@ -39,9 +39,10 @@ class GeneratorTests(ABC):
     """Of a training of a few seconds at most."""
 
     @pytest.fixture(scope="class")
-    def generator(self) -> Generator:
+    @classmethod
+    def generator(cls) -> Generator:
         """Return a generator trained on `small_table`."""
-        return self.generator_type.fit(small_table(), self.settings, seed=_SEED)
+        return cls.generator_type.fit(small_table(), cls.settings, seed=_SEED)
 
     def test_samples_are_compositions_of_the_space(self, generator: Generator) -> None:
         """Check shape, type and validity, of every class."""

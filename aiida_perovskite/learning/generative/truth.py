@@ -43,7 +43,7 @@ class TruthSettings(GeneratorSettings):
 
     sigma: float = 16.0
     """Length of the Laplacian kernel, in rows or groups of the periodic table."""
-    regularisation: float = 0.001
+    regularisation: float = 0.003
     """Added to the diagonal of the kernel matrix."""
     cross_validate: bool = True
     """Whether to compute the leave-one-out error, for half of the time again."""

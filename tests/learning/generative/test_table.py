@@ -82,7 +82,7 @@ def test_shuffled_energies_stay_the_same_for_both_orders() -> None:
 
 
 def test_rows_that_will_not_do_are_named() -> None:
-    with pytest.raises(GenerativeError, match=r"row 2: KAlK2F6 has an element on two sites.* 1 more rows"):
+    with pytest.raises(GenerativeError, match=r"Row 2 \(and 1 more\) .*KAlK2F6 has an element on two sites"):
         from_rows([ROWS[0], ("K", "Al", "K", "F"), ("Ag", "Al", "K", "F")], [0.0, 1.0, 2.0])
     with pytest.raises(GenerativeError, match="1 rows have no formation energy, the first are 3"):
         from_rows(ROWS, [-3.0, -3.1, np.nan, 1.0])

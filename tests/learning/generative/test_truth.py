@@ -65,7 +65,7 @@ def test_the_symmetric_regression_is_that_of_both_orders() -> None:
     rows = table.one_order
     once = KernelRidge.fit(table.codes[rows], table.energies_ev_per_atom[rows], SIGMA, REGULARISATION, symmetric=True)
     twice = KernelRidge.fit(table.codes, table.energies_ev_per_atom, SIGMA, REGULARISATION)
-    assert once.space == pytest.approx(twice.space, abs=1e-9)
+    np.testing.assert_allclose(once.space, twice.space, atol=1e-9)
     codes = space_codes()[::997]
     assert once.predict(codes) == pytest.approx(once.predict(swap(codes)), abs=1e-12)
 
