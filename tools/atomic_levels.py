@@ -1,11 +1,13 @@
 """Compute the shipped orbitals and levels of ions.
 
 ``atomic_levels.py --file mp-abc2d6-legacy2023=PATH --file mp-abc2d6-2026=PATH`` writes ``atomic_orbitals.csv`` and
-``atomic_levels.csv`` into the package. It needs GPAW, whose atomic solver computes the orbitals of every neutral atom.
-The oxidation state of an element is the one that it has in most compounds of the two datasets, each compound counted once
-with the first charge-balanced assignment of `charge_assignments`. In a compound with a metal on D (an anti-perovskite) all
-states that SMACT's ICSD counts call common are tried, of either sign, and the product of their shares decides. An element
-without a balanced compound gets its most common state in the ICSD.
+``atomic_levels.csv`` into the package, in a few minutes. It needs GPAW, whose atomic solver computes the orbitals of
+every neutral atom.
+
+The oxidation state of an element is the one that it has in most compounds of the two datasets, each compound counted
+once with the first charge-balanced assignment of `charge_assignments`. An element without a balanced compound gets its
+most common state in the ICSD, of the sign that its sites ask for: A, B and C positive, D negative, and the other way
+round where D is a metal (anti-perovskites).
 
 To choose states of your own, edit the column ``oxidation_state`` of a copy and run ``atomic_levels.py --keep-orbitals
 --states COPY --output FOLDER``: without GPAW, in seconds.
@@ -15,13 +17,11 @@ from __future__ import annotations
 
 import argparse
 import csv
-import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from importlib import metadata
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ from aiida_perovskite.datasets import load_dataset
 CHEMISTRY = Path(__file__).parents[1] / "aiida_perovskite" / "chemistry"
 DATASETS = ("mp-abc2d6-legacy2023", "mp-abc2d6-2026")
 DIGITS = 4  # of an energy in eV: far more than the approximation is worth, few enough to read
+LAST_OF_NIST = 92  # uranium
+KINDS = {1: "cation ", -1: "anion ", 0: ""}
 Orbitals = Mapping[str, tuple[AtomicOrbital, ...]]
 States = dict[str, tuple[int, str]]  # element -> oxidation state and its source
 
@@ -63,7 +65,8 @@ def main() -> None:
     write(options.output / "atomic_orbitals.csv", AtomicOrbital, [row for symbol in order for row in orbitals[symbol]])
     levels = [level for symbol in order if symbol in states for level in [levels_of(symbol, states[symbol], orbitals)]]
     write(options.output / "atomic_levels.csv", AtomicLevel, levels)
-    print(f"{len(orbitals)} atoms, {len(levels)} ions; no state is known of: {', '.join(sorted(set(order) - set(states)))}")
+    unknown = [symbol for symbol in order if symbol not in states]
+    print(f"{len(orbitals)} atoms, {len(levels)} ions; no oxidation state is known of: {', '.join(unknown)}")
 
 
 def formulas(files: Sequence[str]) -> list[str]:
@@ -75,35 +78,32 @@ def formulas(files: Sequence[str]) -> list[str]:
 def common_states(compounds: Iterable[str]) -> States:
     """Return the state that each element has in most compounds, for all elements that any table knows."""
     votes: dict[str, Counter[int]] = {}
+    signs: dict[str, Counter[int]] = {}
     for formula in compounds:
         composition = Composition.parse(formula)
-        charges = assigned(composition)
-        for symbol, charge in zip(composition.elements, charges, strict=bool(charges)):
-            votes.setdefault(symbol, Counter())[charge] += 1
+        for symbol, sign in zip(composition.elements, asked_signs(composition), strict=True):
+            signs.setdefault(symbol, Counter())[sign] += 1
+        for charges in charge_assignments(composition)[:1]:
+            for symbol, charge in zip(composition.elements, charges, strict=True):
+                votes.setdefault(symbol, Counter())[charge] += 1
     states = {}
     for symbol in solvable_elements():
-        shares = tabulated_states(symbol, "")
+        shares = tabulated_states(symbol, "")  # beside no anion in particular: those of the ICSD
         if symbol in votes:
-            state = max(votes[symbol], key=lambda charge: (votes[symbol][charge], shares.get(charge, 0.0)))
-            states[symbol] = state, f"{votes[symbol][state]} of {votes[symbol].total()} charge-balanced compounds"
+            count, states_of = votes[symbol].total(), votes[symbol]
+            state = max(states_of, key=lambda charge: (states_of[charge], shares.get(charge, 0.0)))
+            states[symbol] = state, f"{states_of[state]} of {count} charge-balanced compounds"
         elif shares:
-            states[symbol] = max(shares, key=shares.__getitem__), "most common in the ICSD (SMACT, 2024)"
+            (sign, _), *_ = signs.get(symbol, Counter({0: 1})).most_common()
+            state = max(shares, key=lambda charge: (charge * sign >= 0, shares[charge]))
+            states[symbol] = state, f"no charge-balanced compound; most common {KINDS[sign]}in the ICSD (SMACT, 2024)"
     return states
 
 
-def assigned(composition: Composition) -> Sequence[int]:
-    """Return the charges of A, B, C and D, or nothing if none balance."""
-    if found := charge_assignments(composition):
-        return found[0]
-    shares = [tabulated_states(symbol, "") for symbol in composition.elements]
-    neutral = [
-        charges for charges in product(*shares) if charges[3] > 0 and charges[0] + charges[1] + 2 * charges[2] + 6 * charges[3] == 0
-    ]
-    return max(
-        neutral,
-        key=lambda charges: math.prod(share[charge] for share, charge in zip(shares, charges, strict=True)),
-        default=(),
-    )
+def asked_signs(composition: Composition) -> tuple[int, int, int, int]:
+    """Return the signs of the charges that the sites ask for: turned round where D is an element of cations only."""
+    metal_on_d = min(tabulated_states(composition.d, ""), default=0) > 0
+    return (-1, -1, -1, 1) if metal_on_d else (1, 1, 1, -1)
 
 
 def read_states(path: Path) -> States:
@@ -162,7 +162,7 @@ def fallback(symbol: str, plain: dict[str, tuple[float, int]], reason: str) -> t
     from pymatgen.core.periodic_table import Element
 
     why = f"not relativistic, since the relativistic solution failed ({reason})"
-    tabulated = Element(symbol).atomic_orbitals_eV if Element(symbol).atomic_orbitals else {}
+    tabulated = Element(symbol).atomic_orbitals_eV if Element(symbol).Z <= LAST_OF_NIST else {}
     if all(name in tabulated for name in plain):
         return {name: (tabulated[name], electrons) for name, (_, electrons) in plain.items()}, f"LDA of NIST; {why}"
     return plain, f"LDA, GPAW {metadata.version('gpaw')}; {why}"
@@ -170,8 +170,6 @@ def fallback(symbol: str, plain: dict[str, tuple[float, int]], reason: str) -> t
 
 def levels_of(symbol: str, state: tuple[int, str], orbitals: Orbitals) -> AtomicLevel:
     """Return the levels of an ion, with the reason of its state."""
-    from dataclasses import replace
-
     level = ion_level(symbol, state[0], orbitals)
     if level.homo_ev > level.lumo_ev:
         raise LevelTableError(f"{symbol}{state[0]:+d}: the HOMO lies above the LUMO, look at its orbitals")

@@ -2,17 +2,20 @@
 
 They are the prior of the level network: a network that may choose its levels freely is drawn, weakly, to these.
 
-Energies. Orbitals of the neutral atom in the local density approximation, scalar-relativistic for every element, from the
-all-electron atomic solver of GPAW; the not relativistic energies stand beside them. ``tools/atomic_levels.py`` regenerates
-both shipped tables: ``atomic_orbitals.csv`` (every orbital of every atom) and ``atomic_levels.csv`` (what follows from them
-for one oxidation state of each element). Spin-orbit coupling is left out, as in the gaps that the network is trained on.
+Energies. Orbitals of the neutral atom in the local density approximation, scalar-relativistic for every element, from
+the all-electron atomic solver of GPAW; the energies without relativity stand beside them. ``tools/atomic_levels.py``
+regenerates both shipped tables: ``atomic_orbitals.csv`` (every orbital of every atom) and ``atomic_levels.csv`` (what
+follows from them for one oxidation state of each element). Spin-orbit coupling is left out, as in the PBE gaps that the
+network is trained on.
 
-Ions. A cation loses its electrons from the valence shells in the order np, ns, (n-1)d, (n-2)f, where n is the period. Its
-HOMO is the highest orbital, in energy, that still holds electrons. Its LUMO is the HOMO itself where that is partly filled
-(open d and f shells); otherwise the valence shell that a returning electron enters first, (n-2)f, (n-1)d, ns, np, among the
-orbitals that the atom occupies. (By the energies of the neutral atom Zr4+ and Ta5+ would take an electron into s; in the ion
-d lies lower, and so does the conduction band.) An anion gains electrons in ns and np; once they are full its LUMO is the next
-s level, which is not bound and counts as 0.
+Ions. A cation loses its electrons from the valence shells in the order np, ns, (n-1)d, (n-2)f, where n is the period;
+s electrons that are left to it move into an open d shell, as in every ion of a transition metal. Its HOMO is the
+highest orbital, in energy, that still holds electrons. Its LUMO is the HOMO itself where that is partly filled (open
+d and f shells); otherwise the valence shell that a returning electron enters first, (n-2)f, (n-1)d, ns, np, among the
+orbitals that the atom occupies. (By the energies of the neutral atom Zr4+ and Ta5+ would take an electron into s; in
+the ion d lies lower, and so does the conduction band.) Where the neutral atom has the two in the wrong order (Yb2+),
+the LUMO is lifted to the HOMO. An anion gains electrons in ns and np; once they are full, its LUMO is the next s
+level, which is not bound and counts as 0.
 """
 
 from __future__ import annotations
@@ -154,9 +157,7 @@ def reference_levels() -> dict[str, tuple[float, float]]:
     return {level.symbol: (level.homo_ev, level.lumo_ev) for level in load_atomic_levels()}
 
 
-def prior_levels(
-    symbols: ArrayLike, levels: Mapping[str, tuple[float, float]] | None = None
-) -> tuple[Floats, Floats]:
+def prior_levels(symbols: ArrayLike, levels: Mapping[str, tuple[float, float]] | None = None) -> tuple[Floats, Floats]:
     """Look up the levels of the elements on many sites.
 
     Parameters
@@ -231,7 +232,7 @@ def _checked(where: str, symbol: str, homo: str | None, lumo: str | None) -> tup
             raise LevelTableError(f"{where}: {name} of {symbol} is {(text or '')[:20]!r}, which is no finite number")
     if energies[0] > energies[1]:
         raise LevelTableError(
-            f"{where}: the HOMO of {symbol} ({energies[0]:g} eV) lies above its LUMO ({energies[1]:g} eV); exchange them?"
+            f"{where}: the HOMO of {symbol} ({energies[0]:g} eV) lies above its LUMO ({energies[1]:g} eV); swap them?"
         )
     return energies[0], energies[1]
 
@@ -255,30 +256,46 @@ def ion_level(
     """
     atom = {orbital.orbital: orbital for orbital in (orbitals or _shipped_orbitals()).get(symbol, ())}
     if not atom:
-        raise LevelTableError(f"the table of orbitals has no element {symbol[:20]!r}; compute it with tools/atomic_levels.py")
+        raise LevelTableError(
+            f"the table of orbitals has no element {symbol[:20]!r}; compute it with tools/atomic_levels.py"
+        )
     atomic_number = sum(orbital.electrons for orbital in atom.values())
     period = bisect_left(_LAST_OF_PERIOD, atomic_number) + 1
-    shells = [shell for shell in (f"{period - 2}f", f"{period - 1}d", f"{period}s", f"{period}p") if shell in atom]
-    electrons = _electrons_of_ion(symbol, oxidation_state, {name: atom[name].electrons for name in atom}, shells)
+    electrons = _electrons_of_ion(symbol, oxidation_state, {name: atom[name].electrons for name in atom}, period)
     homo = max((name for name, count in electrons.items() if count), key=lambda name: atom[name].energy_ev)
-    open_shells = [name for name in (homo, *shells) if electrons[name] < _CAPACITY[name[-1]]]
+    open_shells = [name for name in (homo, *_valence_shells(atom, period)) if electrons[name] < _CAPACITY[name[-1]]]
     if open_shells:
         lumo = atom[open_shells[0]]
         lumo_orbital, lumo_ev, lumo_source = lumo.orbital, lumo.energy_ev, lumo.source
+        if lumo_ev < atom[homo].energy_ev:
+            lumo_ev, lumo_source = atom[homo].energy_ev, f"{lumo_source}; lifted from {lumo_ev:.4f} eV to the HOMO"
     else:
         lumo_orbital, lumo_ev, lumo_source = f"{period + 1}s", UNBOUND_LEVEL_EV, UNBOUND_SOURCE
     energies = atom[homo].energy_ev, lumo_ev
     return AtomicLevel(symbol, oxidation_state, *energies, homo, lumo_orbital, atom[homo].source, lumo_source)
 
 
-def _electrons_of_ion(symbol: str, charge: int, electrons: dict[str, int], shells: list[str]) -> dict[str, int]:
+def _valence_shells(occupied: Mapping[str, object], period: int) -> list[str]:
+    """Return those of (n-2)f, (n-1)d, ns, np that the atom occupies: the order in which an ion fills them."""
+    return [shell for shell in (f"{period - 2}f", f"{period - 1}d", f"{period}s", f"{period}p") if shell in occupied]
+
+
+def _electrons_of_ion(symbol: str, charge: int, electrons: dict[str, int], period: int) -> dict[str, int]:
     """Take electrons from the valence shells, the outermost first, or put them in, the innermost first."""
+    shells = _valence_shells(electrons, period)
     left = charge
     for shell in reversed(shells) if charge > 0 else shells:
         room = electrons[shell] - _CAPACITY[shell[-1]]
         moved = min(left, electrons[shell]) if charge > 0 else max(left, room)
         electrons[shell] -= moved
         left -= moved
+    s, d = f"{period}s", f"{period - 1}d"
+    if charge > 0 and d in shells and s in shells:
+        moved = min(electrons[s], _CAPACITY["d"] - electrons[d])
+        electrons[s] -= moved
+        electrons[d] += moved
     if charge == 0 or left or not any(electrons.values()):
-        raise LevelTableError(f"{symbol} has no ion of charge {charge:+d}; give an oxidation state of its valence shell")
+        raise LevelTableError(
+            f"{symbol} has no ion of charge {charge:+d}; give an oxidation state of its valence shell"
+        )
     return electrons

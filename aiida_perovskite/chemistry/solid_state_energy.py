@@ -1,18 +1,18 @@
 """Solid-state energies (SSE): band edges from one number per element or ion, and the gap that follows.
 
-Pelatt et al. (J. Am. Chem. Soc. 133, 16852 (2011), doi 10.1021/ja204670s) read from the band edges of binary compounds, on
-one scale against the vacuum, an energy for each element: for a cation that of the conduction band which it makes, for an
-anion that of the valence band. Then
+Pelatt et al. (J. Am. Chem. Soc. 133, 16852 (2011), doi 10.1021/ja204670s) read an energy for each element, on one scale
+against the vacuum, from the band edges of binary compounds: for a cation that of the conduction band which it makes,
+for an anion that of the valence band. Then
 
     Eg = min SSE(cations) - max SSE(anions).
 
-The two meet at the hydrogen donor/acceptor level, -4.5 eV: above it a site counts as a cation, below as an anion, wherever it
-stands, so anti-perovskites need no rule of their own. The rule is one of energies: an element that lies below -4.5 eV (In, Sb
-and Pb in the table of 2011) counts as an anion even where it is none, and the gap is then too small.
+The two meet at the hydrogen donor/acceptor level, -4.5 eV: above it a site counts as a cation, below as an anion,
+wherever it stands, so anti-perovskites need no rule of their own. The rule is one of energies: a metal below -4.5 eV
+(In, Sb and Pb in the table of 2011) counts as an anion even where it is none, and the gap is then too small.
 
-SMACT ships three tables: that of 2011 (40 elements), its revision by oxidation state (Pelatt et al., J. Solid State Chem. 231,
-138 (2015), doi 10.1016/j.jssc.2015.07.037; 78 ions), and from the same paper what a straight line through Pauling's
-electronegativities gives, for nearly all elements.
+SMACT ships three tables: that of 2011 (40 elements), its revision by oxidation state (Pelatt et al., J. Solid State
+Chem. 231, 138 (2015), doi 10.1016/j.jssc.2015.07.037; 78 ions), and from the same paper what a straight line through
+Pauling's electronegativities gives, for nearly all elements.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aiida_perovskite.chemistry.atomic_levels import load_atomic_levels
 from aiida_perovskite.chemistry.composition import ELEMENTS, Composition
-from aiida_perovskite.chemistry.ions import likely_charges
+from aiida_perovskite.chemistry.ions import charge_assignments
 
 __all__ = [
     "CATION_THRESHOLD_EV",
@@ -75,7 +75,9 @@ class SolidStateEnergies:
     def __post_init__(self) -> None:
         energies = np.array(self.energies_ev, dtype=np.float64)
         if energies.shape != (len(self.symbols),):
-            raise ValueError(f"{len(self.symbols)} symbols need as many energies, not an array of shape {energies.shape}")
+            raise ValueError(
+                f"{len(self.symbols)} symbols need as many energies, not an array of shape {energies.shape}"
+            )
         if len(set(self.symbols)) < len(self.symbols):
             raise ValueError("a symbol stands twice in the table of solid-state energies; keep one")
         if not np.isfinite(energies).all():
@@ -87,8 +89,8 @@ class SolidStateEnergies:
     def element_indices(self, formulas: Iterable[str | Composition]) -> NDArray[np.int64]:
         """Give for each site of each compound the index of its energy.
 
-        Where the table holds ions, the ion counts: the charges are those of `likely_charges`, and the common oxidation
-        state of the element where these know none. The element's own entry is used if its ion has none.
+        Where the table holds ions, the ion counts: the charges are the first of `charge_assignments`, or, where none
+        balances, the oxidation states of `load_atomic_levels`. The element's own entry is used if its ion has none.
 
         Parameters
         ----------
@@ -109,8 +111,10 @@ class SolidStateEnergies:
         elements = [self._index.get(symbol, UNKNOWN) for symbol in compound.elements]
         if not by_ion:
             return elements
-        ions = zip(compound.elements, likely_charges(compound), elements, strict=True)
-        return [self._index.get(_label(symbol, charge or _common_state(symbol)), known) for symbol, charge, known in ions]
+        balanced = charge_assignments(compound)
+        charges = balanced[0] if balanced else [_common_states().get(symbol, 0) for symbol in compound.elements]
+        ions = zip(compound.elements, charges, elements, strict=True)
+        return [self._index.get(_label(symbol, charge), known) for symbol, charge, known in ions]
 
     def site_energies(self, formulas: Iterable[str | Composition]) -> Floats:
         """Give the energy of each site in eV, shape (N, 4); nan where the table knows nothing."""
@@ -119,10 +123,6 @@ class SolidStateEnergies:
 
 def _label(symbol: str, charge: int) -> str:
     return f"{symbol}{charge:+d}"
-
-
-def _common_state(symbol: str) -> int:
-    return _common_states().get(symbol, 0)
 
 
 @cache
@@ -272,7 +272,9 @@ def gaps_of_sites(
     energies = np.asarray(site_energies_ev, dtype=np.float64)
     cations = energies > threshold_ev if is_cation is None else np.asarray(is_cation, dtype=bool)
     if energies.ndim != 2 or cations.shape != energies.shape:
-        raise ValueError(f"site energies of shape {energies.shape} and cations of {cations.shape}: both must be (N, sites)")
+        raise ValueError(
+            f"site energies of shape {energies.shape} and cations of {cations.shape}: both must be (N, sites)"
+        )
     cbm = np.where(cations, energies, np.inf).min(axis=1, initial=np.inf)
     vbm = np.where(cations, -np.inf, energies).max(axis=1, initial=-np.inf)
     reason = np.full(len(energies), "", dtype=object)

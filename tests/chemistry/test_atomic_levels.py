@@ -53,7 +53,13 @@ def tool() -> ModuleType:
         # d0: into d, though in the neutral atoms of Zr and Ta s lies lower
         *[(("Sc", 3), "3p", "3d"), (("Zr", 4), "4p", "4d"), (("Ta", 5), "4f", "5d"), (("La", 3), "5p", "5d")],
         # open shells; palladium has no s electrons to lose
-        *[(("Fe", 3), "3d", "3d"), (("Pd", 2), "4d", "4d"), (("Au", 3), "5d", "5d"), (("Nd", 3), "4f", "4f")],
+        *[
+            (("Fe", 3), "3d", "3d"),
+            (("Pd", 2), "4d", "4d"),
+            (("Tc", 1), "4d", "4d"),
+            (("Au", 3), "5d", "5d"),
+            (("Nd", 3), "4f", "4f"),
+        ],
         *[(("U", 6), "6p", "5f"), (("Yb", 2), "4f", "6s"), (("Yb", 3), "4f", "4f"), (("Ce", 4), "5p", "4f")],
         # anions
         *[(("F", -1), "2p", "3s"), (("I", -1), "5p", "6s"), (("N", -3), "2p", "3s"), (("H", -1), "1s", "2s")],
@@ -83,15 +89,16 @@ def test_the_orbitals_are_of_neutral_atoms() -> None:
 
 
 def test_without_relativity_they_are_those_of_nist() -> None:
-    """NIST's table comes with pymatgen; it differs in how correlation is parametrised, and in a few configurations."""
+    """NIST's table comes with pymatgen; it differs in how correlation is parametrised."""
     compared = 0
     for symbol, orbitals in load_atomic_orbitals().items():
-        nist = Element(symbol).atomic_orbitals_eV if Element(symbol).atomic_orbitals else {}
-        if set(nist) == {orbital.orbital for orbital in orbitals}:
+        if Element(symbol).Z <= 92:
+            nist = Element(symbol).atomic_orbitals_eV
+            assert set(nist) == {orbital.orbital for orbital in orbitals}
             for orbital in orbitals:
-                assert orbital.nonrelativistic_ev == pytest.approx(nist[orbital.orbital], abs=0.05, rel=1e-4)
+                assert orbital.nonrelativistic_ev == pytest.approx(nist[orbital.orbital], abs=0.02, rel=2e-4)
             compared += 1
-    assert compared > 80
+    assert compared == 92
 
 
 def test_relativity_lowers_the_6s_of_gold_and_raises_its_5d() -> None:
@@ -99,9 +106,9 @@ def test_relativity_lowers_the_6s_of_gold_and_raises_its_5d() -> None:
     assert gold["6s"].energy_ev < gold["6s"].nonrelativistic_ev - 1.0
     assert gold["5d"].energy_ev > gold["5d"].nonrelativistic_ev + 0.5
     silver = {orbital.orbital: orbital for orbital in load_atomic_orbitals()["Ag"]}
-    # What makes gold noble: without relativity its s level would lie above that of silver.
-    assert gold["6s"].nonrelativistic_ev > silver["5s"].nonrelativistic_ev
-    assert gold["6s"].energy_ev < silver["5s"].energy_ev
+    # Without relativity gold would be another silver.
+    assert gold["6s"].nonrelativistic_ev == pytest.approx(silver["5s"].nonrelativistic_ev, abs=0.2)
+    assert gold["6s"].energy_ev < silver["5s"].energy_ev - 1.0
 
 
 def test_the_shipped_levels_follow_from_the_orbitals_and_carry_their_sources() -> None:
@@ -205,6 +212,9 @@ def test_no_table_at_all(tmp_path: Path) -> None:
 
 def test_levels_of_an_atom_of_ones_own() -> None:
     """The rules need no shipped table: helium-like beryllium."""
-    atom = (AtomicOrbital("Be", "1s", 2, -105.0, -105.0, "by hand"), AtomicOrbital("Be", "2s", 2, -5.6, -5.6, "by hand"))
+    atom = (
+        AtomicOrbital("Be", "1s", 2, -105.0, -105.0, "by hand"),
+        AtomicOrbital("Be", "2s", 2, -5.6, -5.6, "by hand"),
+    )
     level = ion_level("Be", 2, {"Be": atom})
     assert (level.homo_ev, level.lumo_ev, level.homo_source) == (-105.0, -5.6, "by hand")
