@@ -1,4 +1,4 @@
-"""Does the attention name the sites that the gradients name?
+"""Whether the attention names the sites that the gradients name.
 
 From attention and softmax weights follows a share of each site in the gap: the attention of the layers is followed back
 from the read-outs to the embeddings (attention rollout, S. Abnar, W. Zuidema, ACL 2020, doi
@@ -60,7 +60,9 @@ def attention_importance(levels: pd.DataFrame) -> Floats:
     rollout = np.broadcast_to(np.eye(4), (len(levels), 4, 4))
     for layer in range(attention.shape[1]):
         rollout = (_RESIDUAL * np.eye(4) + (1 - _RESIDUAL) * attention[:, layer]) @ rollout
-    edges = (levels[site_columns("vbm_weight")].to_numpy(float) + levels[site_columns("cbm_weight")].to_numpy(float)) / 2
+    edges = (
+        levels[site_columns("vbm_weight")].to_numpy(float) + levels[site_columns("cbm_weight")].to_numpy(float)
+    ) / 2
     importance: Floats = np.einsum("ni,nij->nj", edges, rollout)
     return importance
 

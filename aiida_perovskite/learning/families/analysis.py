@@ -31,6 +31,11 @@ __all__ = ["FamilyAnalysis", "FamilyDescription", "TableClusters", "analyse", "c
 
 Ints = NDArray[np.int64]
 
+_CIRCULAR = (
+    "Attention and weights are what the clusters were made from, so they differ between families by construction; "
+    "elements and gaps were not, and their differences are findings."
+)
+
 
 @dataclass(frozen=True)
 class FamilyDescription:
@@ -292,15 +297,14 @@ def _scan_notes(scan: Scan, settings: FamilySettings) -> list[str]:
     if scan.choices["gap_statistic"] == 1:
         notes.append("The gap statistic finds no clusters: one cluster describes the rows as well as several.")
     if scan.k in (settings.k_min, settings.k_max) and settings.k_min < settings.k_max:
-        notes.append(f"The chosen k = {scan.k} lies at an end of the range tried, {settings.k_min} to {settings.k_max}.")
+        notes.append(
+            f"The chosen k = {scan.k} lies at an end of the range tried, {settings.k_min} to {settings.k_max}."
+        )
     return notes
 
 
 def _family_notes(levels: pd.DataFrame) -> list[str]:
-    notes = [
-        "Attention and weights are what the clusters were made from, so they differ between families by construction; "
-        "elements and gaps were not, and their differences are findings."
-    ]
+    notes = [_CIRCULAR]
     kinds = {anion_kind(symbol) for symbol in levels["d"]}
     if len(kinds) == 1:
         notes.append(f"All compounds are {kinds.pop()}, so that anions cannot tell families apart.")

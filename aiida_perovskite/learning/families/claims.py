@@ -1,15 +1,15 @@
 """Which statistics of a family differ from those of all compounds by more than chance.
 
-The labels of the compounds are exchanged at random, a compound's two rows (orders of A and B) together, and A and B of a
-compound at random too. A statistic counts only if its difference from all compounds is worth a claim
-(`smallest_difference`); its size is the difference over the standard deviation among the relabellings. The p-value of a
-claim is the share of relabellings in which any statistic of any family is as large (R. G. Miller's maximum statistic, as
-in P. H. Westfall, S. S. Young, Resampling-Based Multiple Testing, 1993). So the chance that a false claim is made at all
-is at most the chosen p-value, however many families and statistics there are.
+The labels of the compounds are exchanged at random, a compound's two rows (orders of A and B) together, and A and B of
+a compound at random too. A statistic counts only if its difference from all compounds is worth a claim
+(`smallest_difference`); its size is the difference over the standard deviation among the relabellings. The p-value of
+a claim is the share of relabellings in which any statistic of any family is as large (the maximum statistic of P. H.
+Westfall, S. S. Young, Resampling-Based Multiple Testing, 1993). So the chance that a false claim is made at all is at
+most the chosen p-value, however many families and statistics there are.
 
-Attention and weights are what the clusters were made from, so it is no news that they differ between clusters, and these
-p-values do not show that there are clusters; silhouette, gap statistic and stability speak about that. Elements and gaps
-were not clustered, and that they differ is a finding.
+Attention and weights are what the clusters were made from, so it is no news that they differ between clusters, and
+these p-values do not show that there are clusters; silhouette, gap statistic and stability speak about that. Elements
+and gaps were not clustered, and that they differ is a finding.
 """
 
 from __future__ import annotations

@@ -30,7 +30,9 @@ ANION_KINDS = HALIDE_KINDS | {
 """Element on D -> what its compounds are called; those of any other element are compounds with a metal on D."""
 
 _OTHER_KIND = "compounds with a metal on D"
-_NON_METALS = frozenset("H He C N O F Ne P S Cl Ar Se Br Kr I Xe At Rn Ts Og".split())
+_NON_METALS = frozenset(
+    ("H", "He", "C", "N", "O", "F", "Ne", "P", "S", "Cl", "Ar", "Se", "Br", "Kr", "I", "Xe", "At", "Rn", "Ts", "Og")
+)
 
 
 def anion_kind(symbol: str) -> str:

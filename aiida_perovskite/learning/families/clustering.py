@@ -208,8 +208,8 @@ def _reference(
     for draw in range(settings.gap_references):
         rows = random.uniform(low, high, scores.shape)
         for k, found in logs.items():
-            # One start will do: without clusters, the local minima are as deep as each other.
-            inertia = _inertia(rows) if k == 1 else k_means(rows, k, 1, settings.seed).inertia
+            # As many starts as for the data: fewer would leave more inertia here and so find clusters in nothing.
+            inertia = _inertia(rows) if k == 1 else k_means(rows, k, settings.n_init, settings.seed).inertia
             found.append(float(np.log(inertia / len(rows))))
         if progress is not None:
             progress(f"gap statistic: reference {draw + 1}/{settings.gap_references}")

@@ -1,9 +1,9 @@
 """What is clustered: attention and softmax weights of every compound, in both orders of A and B.
 
 A levels frame has one row per compound: ``formula``, elements ``a`` to ``d``, ``gap_ev``, levels ``homo_a_ev`` ...,
-weights of the sites in the band edges ``vbm_weight_a`` ..., and attention ``attention_{layer}_{head}_{ij}``, the weight
-of site j in the update of site i. The network does not label its sites, so the row of the compound written BAC2D6 is the
-same row with the names of A and B exchanged: mirrored rows are exact and cost nothing.
+weights of the sites in the band edges ``vbm_weight_a`` ..., and attention ``attention_{layer}_{head}_{ij}``, the
+weight of site j in the update of site i. The network does not label its sites, so the row of the compound written
+BAC2D6 is the same row with the names of A and B exchanged: mirrored rows are exact and cost nothing.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def canonical_levels(levels: pd.DataFrame) -> pd.DataFrame:
     """
     needed = ["formula", *SITES, "gap_ev", *site_columns("vbm_weight"), *site_columns("cbm_weight")]
     if missing := [name for name in needed if name not in levels.columns]:
-        raise FamilyDataError(f"The table of levels lacks the columns {', '.join(missing)}: make it with a level model.")
+        raise FamilyDataError(
+            f"The table of levels lacks the columns {', '.join(missing)}: make it with a level model."
+        )
     numeric = [name for name in levels.columns if name not in ("formula", *SITES, "target_ev")]
     _check_numbers(levels, numeric)
     sites = levels[list(SITES)].itertuples(index=False)
@@ -115,7 +117,8 @@ def canonical_levels(levels: pd.DataFrame) -> pd.DataFrame:
     _check_distinct(levels["formula"], "compounds")
     turned = (levels["b"] < levels["a"]).to_numpy()
     rows = pd.concat([levels[~turned], mirror_levels(levels[turned])])
-    return rows.sort_values("formula", kind="stable", ignore_index=True)
+    # The copy joins the columns of a table that grew one by one, which pandas would warn of later.
+    return rows.sort_values("formula", kind="stable", ignore_index=True).copy()
 
 
 def attention_tensor(levels: pd.DataFrame) -> Floats:

@@ -30,8 +30,8 @@ class Family:
     number
         From 1, the largest family first.
     clusters
-        Numbers of its clusters, from 1. The rows of the first are written in the family's order of A and B, those of the
-        second in the other one.
+        Numbers of its clusters, from 1. The rows of the first are written in the family's order of A and B, those of
+        the second in the other one.
     confirmed_share
         Share of its rows whose mirrored row lies in the partner (in the same cluster, if there is but one).
     """

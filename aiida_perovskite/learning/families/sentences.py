@@ -48,8 +48,8 @@ def describe_family(family: Mapping[str, Any], claims: pd.DataFrame, settings: F
     number = f"n = {family['n_compounds']}"
     if claimed.empty:
         return (
-            f"{NOT_DISTINGUISHABLE}: nothing differs by more than in {settings.permutations} random relabellings of the "
-            f"compounds ({number})."
+            f"{NOT_DISTINGUISHABLE}: nothing differs by more than in {settings.permutations} random relabellings of "
+            f"the compounds ({number})."
         )
     parts = [
         _band_edges(statistics, settings.named_share),
@@ -107,7 +107,9 @@ def _shell(name: str, claimed: pd.DataFrame, statistic: str) -> str:
 
 def _site(site: str, claimed: pd.DataFrame, named_share: float) -> str:
     kinds = _more(claimed, f"class_{site}=", named_share)
-    return f"on {site.upper()}: {_join([f'{kind} ({_percent(share)})' for kind, share in kinds.items()])}" if kinds else ""
+    return (
+        f"on {site.upper()}: {_join([f'{kind} ({_percent(share)})' for kind, share in kinds.items()])}" if kinds else ""
+    )
 
 
 def _gap(family: Mapping[str, Any], claimed: pd.DataFrame) -> str:
@@ -121,7 +123,9 @@ def _gap(family: Mapping[str, Any], claimed: pd.DataFrame) -> str:
 
 def _more(claimed: pd.DataFrame, prefix: str, named_share: float) -> dict[str, float]:
     """Return the shares, largest first, of what begins with a prefix and is more common than in all compounds."""
-    rows = claimed[claimed.index.str.startswith(prefix) & (claimed["difference"] > 0) & (claimed["mean"] >= named_share)]
+    rows = claimed[
+        claimed.index.str.startswith(prefix) & (claimed["difference"] > 0) & (claimed["mean"] >= named_share)
+    ]
     shares = rows["mean"].sort_values(ascending=False, kind="stable")
     return {str(name).removeprefix(prefix): float(share) for name, share in shares.items()}
 

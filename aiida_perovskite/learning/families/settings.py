@@ -18,8 +18,8 @@ RULES = ("silhouette", "elbow", "gap_statistic")
 class FamilySettings:
     """How compounds are grouped into families, and what may be said about a family.
 
-    The defaults of components, range of k and rule are those of the thesis (SPEC 3). Two analyses with equal settings and
-    equal tables give equal results.
+    The defaults of components, range of k and rule are those of the thesis (SPEC 3). Two analyses with equal settings
+    and equal tables give equal results.
     """
 
     layers: str = "all"
@@ -34,7 +34,7 @@ class FamilySettings:
     """Largest number of clusters tried."""
     rule: str = "silhouette"
     """What chooses the number of clusters: 'silhouette', 'elbow' or 'gap_statistic'."""
-    n_init: int = 10
+    n_init: int = 5
     """Starts of each k-means, of which the best is taken."""
     gap_references: int = 10
     """Uniform draws in the box of the data that the gap statistic compares with."""

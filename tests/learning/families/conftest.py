@@ -12,9 +12,19 @@ from aiida_perovskite.learning.families.descriptor import SITES, mirror_levels
 
 # Three families as a level network might see them: which sites are attended to, which make the edges, and the gap.
 # Written with A and B as in the tuples of elements, whatever the alphabet says.
-IONIC = {"to": "d", "vbm": (0.03, 0.05, 0.02, 0.9), "cbm": (0.05, 0.85, 0.05, 0.05), "gap": (3.5, 0.6)}
-SILVER = {"to": "a", "vbm": (0.85, 0.05, 0.05, 0.05), "cbm": (0.1, 0.8, 0.05, 0.05), "gap": (1.2, 0.4)}
-MAGNETIC = {"to": "c", "vbm": (0.45, 0.45, 0.05, 0.05), "cbm": (0.45, 0.45, 0.05, 0.05), "gap": (0.4, 0.4)}
+IONIC = {
+    "to": (0.05, 0.5, 0.05, 0.4),
+    "vbm": (0.03, 0.05, 0.02, 0.9),
+    "cbm": (0.05, 0.85, 0.05, 0.05),
+    "gap": (3.5, 0.6),
+}
+SILVER = {"to": (0.7, 0.1, 0.1, 0.1), "vbm": (0.85, 0.05, 0.05, 0.05), "cbm": (0.1, 0.8, 0.05, 0.05), "gap": (1.2, 0.4)}
+MAGNETIC = {
+    "to": (0.1, 0.1, 0.7, 0.1),
+    "vbm": (0.45, 0.45, 0.05, 0.05),
+    "cbm": (0.45, 0.45, 0.05, 0.05),
+    "gap": (0.4, 0.4),
+}
 OPEN_SHELL = ("Co", "Cr", "Fe", "Mn", "Mo", "Ni", "Os", "Re", "V", "W")
 
 
@@ -23,9 +33,7 @@ def _compounds() -> list[tuple[dict, str, str, str, str]]:
     silver = product(("Ag", "Cu"), ("Bi", "In", "Sb"), ("Cs", "K", "Rb"), ("Br", "I"))
     magnetic = [(*pair, c, "O") for pair, c in product(combinations(OPEN_SHELL, 2), ("Ba", "Sr"))]
     return [
-        (kind, *sites)
-        for kind, found in ((IONIC, ionic), (SILVER, silver), (MAGNETIC, magnetic))
-        for sites in found
+        (kind, *sites) for kind, found in ((IONIC, ionic), (SILVER, silver), (MAGNETIC, magnetic)) for sites in found
     ]
 
 
@@ -47,11 +55,14 @@ def planted_levels(seed: int = 0, noise: float = 0.2) -> pd.DataFrame:
             row |= {f"{edge}_weight_{site}": weight for site, weight in zip(SITES, weights, strict=True)}
         for level in ("homo", "lumo"):
             row |= {f"{level}_{site}_ev": random.normal() for site in SITES}
-        attention = np.full((4, 4), 0.1)
-        attention[:, SITES.index(kind["to"])] = 0.7
+        attention = np.tile(kind["to"], (4, 1))
         for layer, head in product((1, 2, 3), (1, 2, 3)):
             weights = _noisy(attention, random, noise)
-            row |= {f"attention_{layer}_{head}_{i}{j}": weights[SITES.index(i), SITES.index(j)] for i in SITES for j in SITES}
+            row |= {
+                f"attention_{layer}_{head}_{i}{j}": weights[SITES.index(i), SITES.index(j)]
+                for i in SITES
+                for j in SITES
+            }
         frame = pd.DataFrame([row])
         frames.append(frame if a < b else mirror_levels(frame))
     levels = pd.concat(frames, ignore_index=True)

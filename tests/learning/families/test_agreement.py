@@ -57,9 +57,9 @@ def test_equal_rankings_agree_and_noise_does_not(levels: pd.DataFrame) -> None:
 
 def test_a_general_preference_for_a_site_is_told_from_agreement_about_compounds(levels: pd.DataFrame) -> None:
     """Gradients that always rank the sites as the attention does on average beat shuffled sites only."""
-    average = np.tile(attention_importance(levels).mean(axis=0), (len(levels), 1))
-    average *= np.random.default_rng(0).uniform(0.99, 1.01, average.shape)
-    score = measure_agreement(levels, average, SETTINGS).score
+    halides = levels[levels["d"].isin(["F", "Cl"])]  # they look at D
+    average = np.tile(attention_importance(halides).mean(axis=0), (len(halides), 1))
+    score = measure_agreement(halides, average, SETTINGS).score
     assert score["spearman_sites_p"] <= 0.01
     assert score["spearman_compounds_p"] > 0.01
 

@@ -38,8 +38,7 @@ def test_planted_families_are_found_with_their_mirrors(analysis: FamilyAnalysis,
     assert (summary["n_clusters"], summary["n_families"], summary["n_distinguishable"]) == (5, 3, 3)
     assert summary["confirmed_share"] == 1.0
     merged = analysis.members.merge(planted, on="formula")
-    assert (merged.groupby("planted")["family"].nunique() == 1).all()
-    assert merged["family"].nunique() == 3
+    assert merged.groupby("planted")["family"].agg(["min", "max"]).to_numpy().tolist() == [[2, 2], [1, 1], [3, 3]]
     assert analysis.families["clusters"].str.count(r"\+").sum() == 2
     stability = summary["stability"]
     assert stability["member"] == {

@@ -28,7 +28,8 @@ def test_every_rule_finds_four_clear_clusters(blobs: tuple[np.ndarray, np.ndarra
 
 
 def test_the_gap_statistic_finds_one_cluster_where_there_is_one() -> None:
-    scan = scan_clusters(np.random.default_rng(0).uniform(size=(300, 3)), SETTINGS)
+    settings = FamilySettings(k_max=7, gap_references=20)
+    scan = scan_clusters(np.random.default_rng(0).normal(size=(300, 3)), settings)
     assert scan.choices["gap_statistic"] == 1
 
 

@@ -22,7 +22,9 @@ def frame_of(attention: np.ndarray, sites: np.ndarray) -> pd.DataFrame:
         row |= {kind.format(site): value for site, value in zip(SITES, values, strict=True)}
     for layer, heads in enumerate(attention, start=1):
         for head, weights in enumerate(heads, start=1):
-            row |= {f"attention_{layer}_{head}_{pair}": value for pair, value in zip(PAIRS, weights.ravel(), strict=True)}
+            row |= {
+                f"attention_{layer}_{head}_{pair}": value for pair, value in zip(PAIRS, weights.ravel(), strict=True)
+            }
     return pd.DataFrame([row])
 
 

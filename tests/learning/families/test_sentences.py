@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -31,17 +32,15 @@ def sentences(levels: pd.DataFrame, clusters: np.ndarray) -> list[str]:
 
 def test_each_family_is_described_as_it_was_planted(sentences: list[str]) -> None:
     magnetic, ionic, silver = sentences
-    assert ionic.startswith("Valence band from D (90 %), conduction band from B (8")
-    assert "fluorides (50 %) and chlorides (50 %) without open d shells" in ionic
+    assert re.match(r"Valence band from D \(\d\d %\), conduction band from B \(\d\d %\); attention on B", ionic)
+    assert "chlorides (50 %) and fluorides (50 %) without open d shells" in ionic
     assert "on A: alkali metals (100 %)" in ionic
     assert "eV (n = 72)." in ionic
-    assert silver.startswith("Valence band from A (8")
+    assert re.match(r"Valence band from A \(\d\d %\), conduction band from B \(\d\d %\); attention on A", silver)
     assert "on A: d metals with a full d shell (100 %)" in silver
     assert "bromides (50 %) and iodides (50 %) without open d shells" in silver
-    assert magnetic.startswith("Valence band from A (4")
-    assert "oxides (100 %)" in magnetic
-    assert "open d shells" in magnetic
-    assert "without open d shells" not in magnetic
+    assert re.match(r"Valence band from A \(\d\d %\) and B \(\d\d %\)", magnetic)
+    assert "oxides (100 %) more often with open d shells" in magnetic
     assert "on C: alkaline earths (100 %)" in magnetic
     assert "gap 0.5 ± 0." in magnetic
     for sentence in sentences:
@@ -49,12 +48,11 @@ def test_each_family_is_described_as_it_was_planted(sentences: list[str]) -> Non
         assert NOT_DISTINGUISHABLE not in sentence
 
 
-def test_other_clusters_give_other_sentences(
-    levels: pd.DataFrame, clusters: np.ndarray, sentences: list[str]
-) -> None:
+def test_other_clusters_give_other_sentences(levels: pd.DataFrame, clusters: np.ndarray, sentences: list[str]) -> None:
     """Join the two pairs: the joint family is neither described as the one nor as the other."""
     joined = np.select([clusters == 4, clusters == 5], [2, 3], clusters)
-    _, pair = describe_families(levels, joined, SETTINGS).families["sentence"]
+    families = describe_families(levels, joined, SETTINGS).families.set_index("clusters")
+    pair = families["sentence"]["2+3"]
     assert pair not in sentences
     assert "alkali metals (67 %) and d metals with a full d shell (33 %)" in pair
     assert "without open d shells" in pair
@@ -72,7 +70,7 @@ def test_permuted_labels_give_no_confident_sentence(levels: pd.DataFrame, cluste
 
 def test_the_chance_of_any_false_claim_is_the_p_value(make_levels: Callable[..., pd.DataFrame]) -> None:
     """At p = 0.2, about a fifth of random labellings may claim something, not one fifth of the statistics."""
-    levels = make_levels(seed=3).drop(columns="planted").iloc[::2].reset_index(drop=True)
+    levels = make_levels(seed=3).drop(columns="planted").iloc[::3].reset_index(drop=True)
     settings = FamilySettings(permutations=99, p_value=0.2, smallest_difference=0.0)
     random = np.random.default_rng(0)
     false = 0

@@ -35,14 +35,16 @@ def test_a_family_has_the_planted_statistics(both: pd.DataFrame, clusters: np.nd
     magnetic, ionic, silver = families.to_dict(orient="records")
     assert [row["n_compounds"] for row in (magnetic, ionic, silver)] == [90, 72, 36]
     assert ionic["clusters"] == "2+3"
-    # Written in one order, the planted weights come back (the noise is symmetric in the logarithm, hence the tolerance).
+    # Written in one order, the planted weights come back (to a tolerance: the noise is symmetric in the logarithm).
     assert [ionic[f"vbm_weight_{site}"] for site in SITES] == pytest.approx([0.03, 0.05, 0.02, 0.9], abs=0.02)
     assert [ionic[f"cbm_weight_{site}"] for site in SITES] == pytest.approx([0.05, 0.85, 0.05, 0.05], abs=0.02)
     assert silver["vbm_weight_a"] > 0.8 > 0.2 > silver["vbm_weight_b"]
     # A self-mirrored family is symmetric by itself.
     assert magnetic["cbm_weight_a"] == pytest.approx(magnetic["cbm_weight_b"])
     assert magnetic["attention_ac"] == pytest.approx(0.7, abs=0.03)
-    assert magnetic["attention_ac"] == pytest.approx(np.mean([magnetic[f"attention_{layer}_ac"] for layer in (1, 2, 3)]))
+    assert magnetic["attention_ac"] == pytest.approx(
+        np.mean([magnetic[f"attention_{layer}_ac"] for layer in (1, 2, 3)])
+    )
     gaps = both["gap_ev"].iloc[: len(planted)][(planted["planted"] == "ionic").to_numpy()]
     assert ionic["gap_mean_ev"] == pytest.approx(gaps.mean())
     assert ionic["gap_std_ev"] == pytest.approx(gaps.std(ddof=0))
@@ -65,9 +67,7 @@ def test_shares_add_up_both_ways(both: pd.DataFrame, clusters: np.ndarray) -> No
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_it_does_not_matter_which_site_a_user_calls_a(
-    both: pd.DataFrame, clusters: np.ndarray, seed: int
-) -> None:
+def test_it_does_not_matter_which_site_a_user_calls_a(both: pd.DataFrame, clusters: np.ndarray, seed: int) -> None:
     """Exchange A and B of some compounds: rows i and i + N change places, with their clusters."""
     random = np.random.default_rng(seed)
     compounds = len(both) // 2
