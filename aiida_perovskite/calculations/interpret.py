@@ -103,36 +103,33 @@ def cluster(table: CompositionTableData, settings: Dict, labels: List | None = N
 def solid_state_baseline(dataset: CompositionTableData, target: Str, settings: Dict) -> dict[str, Any] | ExitCode:
     """Compute gaps from solid-state energies, as tabulated and as fitted to the gaps of the table.
 
-    ``settings`` are those of `SseSettings`. Outputs: ``gaps`` (by compound), ``energies`` (by element), ``errors``.
+    ``settings`` are those of `SseSettings`. Outputs: ``gaps`` (by compound), ``energies`` (by ion or, where the
+    table has no ion, element), ``errors``.
     """
     import numpy as np
     import pandas as pd
 
-    from aiida_perovskite.chemistry import Composition
-    from aiida_perovskite.chemistry.solid_state_energy import solid_state_energies
+    from aiida_perovskite.chemistry import solid_state_energies
     from aiida_perovskite.learning.levels.sse import SseSettings, fit_solid_state_energies
 
-    frame = dataset.to_frame()
-    compounds = [Composition.parse(formula) for formula in frame["formula"]]
-    symbols = sorted({symbol for compound in compounds for symbol in compound.elements})
-    known = solid_state_energies()
-    before = np.array([known.as_dict().get(symbol, np.nan) for symbol in symbols])
-    sites = np.array([[symbols.index(symbol) for symbol in compound.elements] for compound in compounds])
+    frame, table = dataset.to_frame(), solid_state_energies()
     targets = frame[target.value].to_numpy(dtype=float)
+    ions = table.element_indices(frame["formula"])
+    before = np.append(table.energies_ev, np.nan)  # what the table does not know has the index -1
     chosen = SseSettings(**settings.get_dict())
     try:
-        fit = fit_solid_state_energies(sites, targets, before, chosen)
+        fit = fit_solid_state_energies(ions, targets, before, chosen)
     except ValueError as error:
         return ExitCode(ERROR_BAD_TABLE, str(error))
-    gaps = _sse_gaps(sites, before, fit.energies_ev, chosen.threshold_ev)
-    sources = dict(zip(known.symbols, known.sources, strict=True))
+    gaps = _sse_gaps(ions, before, fit.energies_ev, chosen.threshold_ev)
+    present = np.unique(ions[ions >= 0])
     energies = pd.DataFrame(
         {
-            "symbol": symbols,
-            "cation": before > chosen.threshold_ev,
-            "before_ev": before,
-            "after_ev": fit.energies_ev,
-            "source": [sources.get(symbol, "") for symbol in symbols],
+            "symbol": [table.symbols[ion] for ion in present],
+            "cation": before[present] > chosen.threshold_ev,
+            "before_ev": before[present],
+            "after_ev": fit.energies_ev[present],
+            "source": [table.sources[ion] for ion in present],
         }
     )
     gaps = pd.DataFrame({"formula": frame["formula"], "target_ev": targets}).join(gaps)
@@ -144,19 +141,19 @@ def solid_state_baseline(dataset: CompositionTableData, target: Str, settings: D
 
 
 def _sse_gaps(
-    sites: np.ndarray[Any, Any], before: np.ndarray[Any, Any], after: np.ndarray[Any, Any], threshold_ev: float
+    ions: np.ndarray[Any, Any], before: np.ndarray[Any, Any], after: np.ndarray[Any, Any], threshold_ev: float
 ) -> pd.DataFrame:
     """Return before_ev and after_ev of each compound, not below 0, nan (and the reason) where there is none.
 
-    Which elements are cations is what the energies before the fit say.
+    Which ions are cations is what the energies before the fit say.
     """
     import pandas as pd
 
     from aiida_perovskite.chemistry.solid_state_energy import gaps_of_sites
 
-    cations = before[sites] > threshold_ev
+    cations = before[ions] > threshold_ev
     found = {
-        name: gaps_of_sites(energies[sites], is_cation=cations)
+        name: gaps_of_sites(energies[ions], is_cation=cations)
         for name, energies in (("before_ev", before), ("after_ev", after))
     }
     columns: dict[str, Any] = {name: gaps.gap_ev.clip(min=0.0) for name, gaps in found.items()}
