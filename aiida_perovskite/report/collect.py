@@ -93,12 +93,12 @@ def training_process(model: orm.Data | None) -> orm.ProcessNode | None:
     return caller if caller is not None and "settings" in linked(caller, INPUT) else creator
 
 
-def campaign_name(node: orm.ProcessNode) -> str:
+def campaign_name(node: orm.ProcessNode, kind: str = "screening") -> str:
     """Return the label of the group that holds the campaign, else of the node, else a name from its pk."""
     query = orm.QueryBuilder().append(orm.Node, filters={"id": node.pk}, tag="campaign")
     query.append(orm.Group, with_node="campaign", filters={"type_string": "core"}, project="label")
     labels = sorted(query.all(flat=True))
-    return labels[0] if labels else node.label or f"screening {node.pk}"
+    return labels[0] if labels else node.label or f"{kind} {node.pk}"
 
 
 def metrics(node: orm.Dict | None, model: orm.Data | None) -> Record | None:

@@ -1,4 +1,4 @@
-"""The path of a campaign through the provenance graph, as a small inline SVG."""
+"""The path of a process through the provenance graph, as a small inline SVG."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from aiida_perovskite.report.compounds import pretty
 from aiida_perovskite.report.contents import CampaignReport, Source
+from aiida_perovskite.report.interpret_contents import InterpretationReport
 
 WIDTH, HEIGHT, GAP_X, GAP_Y = 138, 46, 34, 14  # pixels of a box and between boxes
 SHOWN = 4  # candidates drawn; more are counted in one box
@@ -37,6 +38,12 @@ class Box:
 def provenance_diagram(report: CampaignReport) -> str:
     """Return the SVG: what was given on the left, what came out of it on the right."""
     boxes, links = _layout(report)
+    label = "Flow: dataset and settings, training, checkpoint, predictions, selection, candidates, results"
+    return draw_diagram(boxes, links, label)
+
+
+def draw_diagram(boxes: dict[str, Box], links: list[tuple[str, str]], label: str) -> str:
+    """Return boxes by their key, and the links between those that exist, as SVG."""
     height = max(box.top for box in boxes.values()) + HEIGHT + 2
     width = max(box.left for box in boxes.values()) + WIDTH + 2
     parts = [_link(boxes[start], boxes[end]) for start, end in links if start in boxes and end in boxes]
@@ -44,12 +51,7 @@ def provenance_diagram(report: CampaignReport) -> str:
     return Markup(
         '<svg class="diagram" viewBox="-1 -1 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">'
         "{content}</svg>"
-    ).format(
-        w=round(width),
-        h=round(height),
-        label="Flow: dataset and settings, training, checkpoint, predictions, selection, candidates, results",
-        content=Markup("").join(parts),
-    )
+    ).format(w=round(width), h=round(height), label=label, content=Markup("").join(parts))
 
 
 def _layout(report: CampaignReport) -> tuple[dict[str, Box], list[tuple[str, str]]]:
@@ -85,7 +87,46 @@ def _layout(report: CampaignReport) -> tuple[dict[str, Box], list[tuple[str, str
     return boxes, links
 
 
-def _first_source(report: CampaignReport) -> Source | None:
+def interpretation_diagram(report: InterpretationReport) -> str:
+    """Return the SVG: table, settings and reference levels on the left, one row per weight of the prior."""
+    boxes: dict[str, Box] = {}
+    links = []
+
+    def add(key: str, label: str, source: Source | None, column: int, row: float, process: bool = False) -> None:
+        if source is not None:
+            boxes[key] = Box(label, source.uuid[:8], column, row, process)
+
+    given = {"dataset": _first_source(report), **{label: one.source for label, one in report.settings.items()}}
+    given["reference"] = report.reference.source if report.reference else None
+    names = {"dataset": report.datasets[0].name if report.datasets else "", "reference": "reference levels"}
+    later = given.pop("analysis", None)  # it enters where the others have long been used
+    for row, (key, source) in enumerate(given.items()):
+        add(key, names.get(key, key.replace("_", " ")), source, 0, row)
+    add("analysis", "analysis settings", later, 3, len(report.branches))
+    for row, branch in enumerate(report.branches):
+        first = branch.steps[0] if branch.steps else None
+        weight = branch.prior_weight.value if branch.prior_weight else None
+        label = "training" if weight is None else f"training, λ = {weight:g}"
+        chain = [
+            (label, first.source if first else None),
+            ("checkpoint", branch.model.source if branch.model else None),
+            ("levels", branch.compounds.source if branch.compounds else None),
+            ("families", branch.families.source if branch.families else None),
+        ]
+        keys = [f"{branch.name} {column}" for column in range(len(chain))]
+        for column, (key, (text, source)) in enumerate(zip(keys, chain, strict=True), start=1):
+            add(key, text, source, column, row, process=column == 1)
+        links += [(key, keys[0]) for key in ("dataset", "settings", "reference")]
+        links += [(one, other) for place, other in enumerate(keys) for one in keys[:place][-1:]]
+        links.append(("analysis", keys[3]))
+    if report.sse_gaps is not None:
+        add("sse", "solid-state energies", report.sse_gaps.source, 1, len(report.branches))
+        links.append(("dataset", "sse"))
+    label = "Flow: table, settings and reference levels, training, checkpoint, levels, families"
+    return draw_diagram(boxes, links, label)
+
+
+def _first_source(report: CampaignReport | InterpretationReport) -> Source | None:
     return report.datasets[0].n_rows.source if report.datasets else None
 
 

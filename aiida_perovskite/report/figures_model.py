@@ -46,7 +46,7 @@ def parity(table: Table) -> Figure:
         data,
         xaxis=energy_axis("target gap (eV)", range=reach, constrain="domain"),
         yaxis=energy_axis("predicted, held out (eV)", range=reach, scaleanchor="x", constrain="domain"),
-        annotations=_names(worst, reach[1]),
+        annotations=names_of_points(worst, reach[1]),
         legend=LEGEND,
         hovermode="closest",
     )
@@ -80,7 +80,7 @@ def _parity_series(part: pd.DataFrame, name: str, index: int) -> go.Scatter:
     )
 
 
-def _names(worst: pd.DataFrame, reach: float) -> list[dict[str, Any]]:
+def names_of_points(worst: pd.DataFrame, reach: float) -> list[dict[str, Any]]:
     """Label points towards the middle of the plot, where there is room, stepped apart where they crowd."""
     labels: list[dict[str, Any]] = []
     heights: list[float] = []
@@ -270,7 +270,7 @@ def element_pairs(table: Table) -> tuple[list[str], Figure]:
     names = sorted(set(layers.tolist()), key=lambda name: (name.split()[0], HALIDE_ORDER.get(name.split()[1], 9)))
     top = float(np.quantile(gaps, 0.98))
     data = []
-    for name in names:
+    for index, name in enumerate(names):
         grid = np.full((len(order), len(order)), np.nan)
         here = layers == name
         grid[rows[here], columns[here]] = grid[columns[here], rows[here]] = gaps[here].round(3)
@@ -282,7 +282,8 @@ def element_pairs(table: Table) -> tuple[list[str], Figure]:
                 zmin=0,
                 zmax=top,
                 colorscale="Cividis",
-                visible=name == names[0],
+                visible=index == 0,
+                meta=index,
                 name=name,
                 xgap=1,
                 ygap=1,

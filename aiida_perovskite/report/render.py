@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from datetime import datetime
-from functools import cache
-from importlib import resources
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from aiida_perovskite.report import (
     figures_cells,
@@ -20,20 +16,11 @@ from aiida_perovskite.report import (
     figures_model,
     figures_results,
 )
-from aiida_perovskite.report.compounds import point_name, pretty
-from aiida_perovskite.report.contents import (
-    Array,
-    CampaignReport,
-    Candidate,
-    Number,
-    Record,
-    Source,
-    Table,
-    value,
-    walk,
-)
+from aiida_perovskite.report.compounds import point_name
+from aiida_perovskite.report.contents import CampaignReport, Candidate, Number, Record, Table, value, walk
 from aiida_perovskite.report.diagram import provenance_diagram
-from aiida_perovskite.report.downloads import array_values, columns, csv_link, frame_links, structure_links
+from aiida_perovskite.report.downloads import structure_links
+from aiida_perovskite.report.page import asset, environment, report_data, software
 from aiida_perovskite.report.plot import Figure
 from aiida_perovskite.report.results import comparisons, masses, pick, results_frame, rows, space_group
 
@@ -69,18 +56,16 @@ def render(report: CampaignReport) -> str:
     """
     drawn, layers = draw(report)
     page: str = (
-        _environment()
+        environment(structure_links, *TOLD)
         .get_template("campaign.html.j2")
         .render(
             report=report,
             figures=drawn,
             layers=layers,
             window=window(report),
-            data=report_data(report),
+            data=report_data(report, "campaign"),
             tables={path: table for path, table in walk(report) if isinstance(table, Table)},
-            css=_asset("campaign.css"),
-            js=_asset("campaign.js"),
-            plotly=_plotly(),
+            js=asset("campaign.js"),
             diagram=Markup(provenance_diagram(report)),
             baselines=baseline_rows(report.metrics),
             coverage=coverage(report.metrics),
@@ -132,24 +117,6 @@ def draw_candidate(candidate: Candidate) -> dict[str, Figure | None]:
     return drawn
 
 
-def report_data(report: CampaignReport) -> dict[str, Any]:
-    """Return every number of the report with the UUID of the node that holds it, and what these nodes are."""
-    data: dict[str, Any] = {"schema": 1, "campaign": report.name, "numbers": {}, "arrays": {}, "tables": {}}
-    sources: dict[str, Source] = {report.step.source.uuid: report.step.source}
-    for path, part in walk(report):
-        sources.setdefault(part.source.uuid, part.source)
-        if isinstance(part, Number):
-            data["numbers"][path] = {"value": part.value, "source": part.source.uuid, "key": part.key}
-        elif isinstance(part, Array):
-            data["arrays"][path] = {"values": array_values(part), "source": part.source.uuid, "key": part.key}
-        else:
-            data["tables"][path] = {"columns": columns(part), "source": part.source.uuid}
-    data["sources"] = {
-        uuid: {"pk": one.pk, "kind": one.kind, "link_label": one.link_label} for uuid, one in sources.items()
-    }
-    return data
-
-
 def window(report: CampaignReport) -> tuple[float, float] | None:
     """Return the window of gaps that the campaign looked for, eV."""
     for record in (report.settings.get("selection"), report.settings.get("prediction")):
@@ -189,18 +156,10 @@ def best(report: CampaignReport) -> Candidate | None:
 
 
 def versions(report: CampaignReport) -> dict[str, str]:
-    """Return name -> version of all software that the campaign's nodes name; several versions are listed together."""
+    """Return name -> version of all software that the campaign's nodes name."""
     records = [report.model, *(part for item in report.candidates for part in (item.gap, item.geometry))]
-    found: dict[str, set[str]] = {}
-    for record in records:
-        for name, version in ((record.content.get("versions") or {}) if record else {}).items():
-            found.setdefault(str(name).replace("_", "-"), set()).add(str(version))
-    steps = [report.step, *report.training, *(step for item in report.candidates for step in item.steps)]
-    for step in steps:
-        if "core" in step.versions:
-            found.setdefault("aiida-core", set()).add(step.versions["core"])
-    found.setdefault("aiida-perovskite", set()).update({report.step.versions.get("plugin", "")} - {""})
-    return {name: ", ".join(sorted(values)) for name, values in sorted(found.items()) if values}
+    steps = [*report.training, *(step for item in report.candidates for step in item.steps)]
+    return software(report.step, records, steps)
 
 
 def status(candidate: Candidate) -> tuple[str, str]:
@@ -265,88 +224,5 @@ def inside_interval(candidate: Candidate) -> bool | None:
     return None if low is None or high is None or value is None else low <= value <= high
 
 
-def number(item: Number | None, form: str = ".2f", unit: str = "", factor: float = 1) -> Markup:
-    """Return a number as HTML that names its node; a dash where there is none.
-
-    ``factor`` turns the unit of the node, whose value stays in the HTML, into the one shown.
-    """
-    if item is None or item.value is None:
-        return Markup('<span class="none">–</span>')
-    text = format(item.value * factor if factor != 1 else item.value, form)
-    text = text.replace("-", "−").replace("%", "\N{NO-BREAK SPACE}%")
-    tip = f"{item.source.kind} {item.source.uuid}: {item.key}"
-    unit = f"\N{NO-BREAK SPACE}{unit}" if unit else ""
-    return Markup('<data value="{}" data-source="{}" title="{}">{}{}</data>').format(
-        item.value, item.source.uuid, tip, text, unit
-    )
-
-
-def formula(text: str) -> Markup:
-    """Return the chemist's spelling with lowered digits."""
-    parts = [Markup("<sub>{}</sub>").format(part) if part.isdigit() else escape(part) for part in pretty(text)]
-    return Markup("").join(parts)
-
-
-def uuid(source: Source | str) -> Markup:
-    """Return a button with the short UUID that copies the whole one."""
-    text = source if isinstance(source, str) else source.uuid
-    return Markup('<button type="button" class="uuid" data-uuid="{0}" title="{0} (click to copy)">{1}</button>').format(
-        text, text[:8]
-    )
-
-
-def moment(when: datetime) -> str:
-    """Return a time as text, to the minute and with its zone."""
-    return when.strftime("%Y-%m-%d %H:%M %Z").strip()
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in the largest sensible units."""
-    minutes = round(seconds / 60)
-    if minutes < 2:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _flat(content: Any, path: str = "") -> Iterable[tuple[str, Any]]:
-    """Yield the leaves of nested settings; lists of plain values stay together."""
-    if isinstance(content, dict) and content:
-        for key, value in content.items():
-            yield from _flat(value, f"{path}.{key}".lstrip("."))
-    else:
-        text = ", ".join(map(str, content)) if isinstance(content, list) else "–" if content is None else str(content)
-        yield path, text
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("aiida_perovskite.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        lstrip_blocks=True,
-    )
-    # `tojson` writes < as \u003c, so that no text of a node can end the script element it stands in.
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    shown = (number, formula, uuid, csv_link, frame_links, structure_links, moment, duration)
-    told = (status, missing, edge_name, warnings, inside_interval, pick, masses, space_group, comparisons)
-    environment.globals.update({function.__name__: function for function in (*shown, *told)})
-    environment.filters.update(flat=_flat, pretty=pretty, log_share=_log_share)
-    return environment
-
-
-def _log_share(count: float, largest: float) -> float:
-    """Return the length of a bar in percent on a logarithmic scale that starts at 0."""
-    return round(100 * math.log1p(count) / math.log1p(max(largest, 1)), 2)
-
-
-def _asset(name: str) -> Markup:
-    """Return a file of the templates as it is."""
-    return Markup((resources.files("aiida_perovskite.report") / "templates" / name).read_text(encoding="utf-8"))
-
-
-@cache
-def _plotly() -> Markup:
-    from plotly.offline import get_plotlyjs
-
-    return Markup(get_plotlyjs())
+TOLD = (status, missing, edge_name, warnings, inside_interval, pick, masses, space_group, comparisons)
+"""What the templates of a campaign may call."""

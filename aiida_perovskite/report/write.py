@@ -36,8 +36,12 @@ def write_report(node: ProcessNode, path: str | Path) -> Path:
     OSError
         If the file cannot be written; nothing is left behind then.
     """
+    return write_page(render(collect_campaign(node)), path)
+
+
+def write_page(page: str, path: str | Path) -> Path:
+    """Write a page whole or not at all; return the absolute path."""
     target = Path(path).resolve()
-    page = render(collect_campaign(node))
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:

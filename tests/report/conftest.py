@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -76,6 +77,35 @@ def campaign(aiida_profile: Any, trained: SimpleNamespace, tmp_path_factory: pyt
 def running_campaign(aiida_profile: Any, trained: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The same campaign while its model is still being trained."""
     return store_campaign(trained, tmp_path_factory.mktemp("model"), "running", stop_after="train")
+
+
+@pytest.fixture(scope="package")
+def interpreted() -> SimpleNamespace:
+    """Small level networks of two prior weights on a third of the shipped gaps, and their families."""
+    from report.interpretation_nodes import QUICK, SMALL, train_and_analyse
+
+    from aiida_perovskite.datasets import load_dataset
+
+    dataset = load_dataset("halide-gaps-gpaw")
+    frame = dataset.frame.iloc[::3][["formula", dataset.target]].reset_index(drop=True)
+    return train_and_analyse(frame, dataset.target, [0.0, 1e-3], SMALL, QUICK)
+
+
+@pytest.fixture(scope="package")
+def interpretation(aiida_profile: Any, interpreted: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """An interpretation with three prior weights, the training of one of which failed."""
+    from report.interpretation_nodes import FAILING, Interpretation
+
+    return Interpretation(interpreted, tmp_path_factory.mktemp("models")).store(failing=FAILING)
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Any]:
+    """A browser without a network; tests of pages share it."""
+    from report.browser import open_chromium
+
+    with open_chromium() as driver:
+        yield driver
 
 
 def store_campaign(trained: SimpleNamespace, folder: Path, name: str, stop_after: str | None = None) -> Any:

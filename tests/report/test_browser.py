@@ -3,40 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
-    pytest.skip("Chromium is not installed (Debian: chromium, chromium-driver)", allow_module_level=True)
-
-from selenium import webdriver
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+from report.browser import By, WebDriverWait, assert_no_complaints, in_view, too_wide
 
 SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--enable-unsafe-swiftshader",
-        "--window-size=1200,900",
-    ):
-        options.add_argument(argument)
-    # No network at all: what the page needs must be in it.
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(shutil.which("chromedriver"))
-    with webdriver.Chrome(options=options, service=service) as driver:
-        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -59,29 +32,24 @@ def column(report: Any, number: int) -> list[str]:
 
 
 def press(report: Any, selector: str) -> None:
-    element = report.find_element(By.CSS_SELECTOR, selector)
-    report.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-    element.click()
+    in_view(report, report.find_element(By.CSS_SELECTOR, selector)).click()
 
 
 def test_every_figure_is_drawn_and_nothing_is_complained_of(report: Any) -> None:
     places = report.find_elements(By.CSS_SELECTOR, ".plot")
     assert len(places) > 20
     for place in places:
-        report.execute_script("arguments[0].scrollIntoView({block: 'center'})", place)
+        in_view(report, place)
         WebDriverWait(report, SECONDS).until(
             lambda _, place=place: place.find_elements(By.CSS_SELECTOR, "svg.main-svg, canvas")
         )
-    complaints = [entry for entry in report.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    # How fast a software renderer reads its canvas back is about this browser, not about the page.
-    slow = ("GPU stall", "Canvas2D: Multiple readback")
-    assert [entry["message"] for entry in complaints if not any(words in entry["message"] for words in slow)] == []
+    assert_no_complaints(report)
 
 
 @pytest.mark.parametrize("kind", ["structure", "levels", "bands", "absorption", "current"])
 def test_a_card_has_every_figure_with_something_drawn_in_it(report: Any, kind: str) -> None:
     place = report.find_element(By.CSS_SELECTOR, f'[data-plot="{kind}-AgBiCs2Br6"]')
-    report.execute_script("arguments[0].scrollIntoView({block: 'center'})", place)
+    in_view(report, place)
     WebDriverWait(report, SECONDS).until(lambda _: place.find_elements(By.CSS_SELECTOR, "svg.main-svg"))
     points = report.execute_script("return arguments[0].data.map((trace) => (trace.x || []).length)", place)
     assert points
@@ -91,7 +59,7 @@ def test_a_card_has_every_figure_with_something_drawn_in_it(report: Any, kind: s
 def test_compounds_are_named_in_both_comparisons(report: Any) -> None:
     for kind in ("enthalpies", "efficiencies"):
         place = report.find_element(By.CSS_SELECTOR, f'[data-plot="{kind}"]')
-        report.execute_script("arguments[0].scrollIntoView({block: 'center'})", place)
+        in_view(report, place)
         WebDriverWait(report, SECONDS).until(lambda _, place=place: "Cs2AgBiBr6" in place.text)
         names = [note.text for note in place.find_elements(By.CSS_SELECTOR, ".annotation")]
         assert sum(name.startswith(("Cs2", "Rb2", "K2", "Na2", "Li2")) for name in names) == 3
@@ -170,16 +138,4 @@ def test_a_compound_of_the_space_is_looked_up(report: Any, typed: str, answer: s
 
 
 def test_the_page_fits_a_telephone(report: Any) -> None:
-    report.set_window_size(500, 900)
-    try:
-        # What scrolls by itself (tables, code) may be wider than the page; nothing else.
-        wide = report.execute_script("""
-            const root = document.documentElement;
-            const scrolls = ".scroll, .plot, nav .wide, pre";
-            return [...document.querySelectorAll("body *")]
-                .filter((part) => part.getBoundingClientRect().right > root.clientWidth + 1 && !part.closest(scrolls))
-                .map((part) => part.outerHTML.slice(0, 400));
-        """)
-    finally:
-        report.set_window_size(1200, 900)
-    assert wide == []
+    assert too_wide(report) == []
