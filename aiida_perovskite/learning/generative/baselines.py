@@ -101,6 +101,7 @@ class IndependentSites(Baseline):
 
     name = "independent"
     settings_type = NoSettings
+    shares: Floats
 
     def _learn(self, table: ElpasoliteTable, previous: Self | None) -> None:
         rows = [table.codes[table.classes == number] for number in range(1, N_CLASSES + 1)]
@@ -144,6 +145,7 @@ class Enrichment(Baseline):
 
     name = "enrichment"
     settings_type = EnrichmentSettings
+    triples: Ints
 
     def _learn(self, table: ElpasoliteTable, previous: Self | None) -> None:
         wanted = cast(EnrichmentSettings, self.settings).n_triples
@@ -226,6 +228,8 @@ class RegressionBaseline(Baseline):
     It is of the family that the truth of this benchmark was made with. So where both saw the same rows, what it says is
     nearly the truth, and its marks say little about other problems.
     """
+
+    regression: KernelRidge
 
     def _learn(self, table: ElpasoliteTable, previous: Self | None) -> None:
         settings = cast(RegressionSettings, self.settings)

@@ -32,7 +32,7 @@ _PLACES = {
 }
 _SCALE: Ints = np.array([_PLACES[symbol] for symbol in ELEMENTS], dtype=np.int64)
 _RANK: Ints = np.argsort(np.argsort(_SCALE))
-_STEPS: Ints = np.diff(np.sort(_SCALE))
+_STEPS: Ints = np.sort(_SCALE)[1:] - np.sort(_SCALE)[:-1]
 _ATOMS: NDArray[np.int8] = np.array([1, 1, 2, 6], dtype=np.int8)  # of each site in a formula unit
 _N_ATOMS = int(_ATOMS.sum())
 _BLOCK = 200_000  # compositions at a time: some 20 MB of intermediates

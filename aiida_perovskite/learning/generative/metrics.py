@@ -136,7 +136,7 @@ class SampleCounter:
 
 
 def class_metrics(
-    codes: ArrayLike | Iterable[ArrayLike], requested: int, truth: Truth, table: ElpasoliteTable, *, extra: bool = True
+    codes: Ints | Iterable[Ints], requested: int, truth: Truth, table: ElpasoliteTable, *, extra: bool = True
 ) -> ClassMetrics:
     """Compute the metrics of samples for a requested class.
 
@@ -160,7 +160,7 @@ def class_metrics(
     """
     counter = SampleCounter(truth, table)
     for chunk in [codes] if isinstance(codes, np.ndarray) else codes:
-        counter.add(np.atleast_1d(chunk))
+        counter.add(chunk)
     return counter.metrics(requested, extra=extra)
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from .metrics import SampleCounter
 from .space import GenerativeError
@@ -18,7 +18,7 @@ __all__ = ["saturation_curve"]
 
 
 def saturation_curve(
-    chunks: Iterable[ArrayLike], requested: int, truth: Truth, table: ElpasoliteTable, sizes: Sequence[int]
+    chunks: Iterable[NDArray[np.int64]], requested: int, truth: Truth, table: ElpasoliteTable, sizes: Sequence[int]
 ) -> pd.DataFrame:
     """Count novel, rediscovered and repeated samples after the first `sizes` of them.
 
@@ -49,7 +49,7 @@ def saturation_curve(
     counter, rows, waiting = SampleCounter(truth, table), [], list(sizes)
     done = 0
     for chunk in chunks:
-        codes = np.atleast_1d(chunk)
+        codes = chunk
         while waiting and done + len(codes) >= waiting[0]:
             wanted = waiting.pop(0) - done
             counter.add(codes[:wanted])

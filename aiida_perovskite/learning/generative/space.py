@@ -38,6 +38,7 @@ __all__ = [
 
 Ints = NDArray[np.int64]
 Floats32 = NDArray[np.float32]
+Booleans = NDArray[np.bool_]
 
 SITES = "ABCD"
 N_ROWS = 6
@@ -124,12 +125,13 @@ def parse_code(formula: str) -> int:
     return code_of(*Composition.parse(formula).elements)
 
 
-def in_space(codes: ArrayLike) -> NDArray[np.bool_]:
+def in_space(codes: ArrayLike) -> Booleans:
     """Say of each code whether it has four different elements. Numbers that are no code have not."""
     codes = np.asarray(codes, dtype=np.int64)
     a, b, c, d = np.moveaxis(encode(codes), -1, 0)
-    different = (a != b) & (a != c) & (a != d) & (b != c) & (b != d) & (c != d)
-    return different & (codes >= 0) & (codes < N_CODES)
+    different: Booleans = (a != b) & (a != c) & (a != d) & (b != c) & (b != d) & (c != d)
+    valid: Booleans = different & (codes >= 0) & (codes < N_CODES)
+    return valid
 
 
 @cache

@@ -144,7 +144,8 @@ class ElpasoliteTable:
     def codes_of_class(self, energy_class: int) -> Ints:
         """Return the codes of a class; raise `GenerativeError` if there is no such class or it is empty."""
         check_class(energy_class, self.counts)
-        return self.codes[self.classes == energy_class]
+        codes: Ints = self.codes[self.classes == energy_class]
+        return codes
 
     def subset(self, n_compounds: int, seed: int) -> ElpasoliteTable:
         """Draw compounds at random; the edges of the classes stay those of this table."""
