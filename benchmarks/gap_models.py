@@ -26,8 +26,9 @@ from aiida_perovskite.learning import baselines, encode
 from aiida_perovskite.learning.calibration import Calibration
 from aiida_perovskite.learning.checkpoint import atomic_path, write_json
 from aiida_perovskite.learning.ensemble import Ensemble
-from aiida_perovskite.learning.gap_model import GapModel, assign_folds
+from aiida_perovskite.learning.gap_model import GapModel
 from aiida_perovskite.learning.metrics import error_metrics, interval_metrics
+from aiida_perovskite.learning.rows import assign_folds
 from aiida_perovskite.learning.settings import TrainingSettings
 from aiida_perovskite.learning.training import Task, TrainingData, train_members
 

@@ -16,7 +16,7 @@ _LAZY = {
     "PeriodicTableCNN": "cnn",
     "TrainingSettings": "settings",
     "SettingsError": "settings",
-    "TrainingDataError": "gap_model",
+    "TrainingDataError": "rows",
 }
 
 __all__ = [

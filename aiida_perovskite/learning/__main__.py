@@ -1,4 +1,4 @@
-"""Train a band-gap model, or ask one, without AiiDA: ``python -m aiida_perovskite.learning train|predict``."""
+"""Train band-gap models, and ask them, without AiiDA: ``python -m aiida_perovskite.learning COMMAND``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from .settings import TrainingSettings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .levels.model import LevelModel
 
 EXIT_BAD_INPUT = 2
 EXIT_OUT_OF_SPACE = 3
@@ -66,7 +68,7 @@ def train(
     """
     from .gap_model import GapModel
 
-    chosen = _read_settings(settings)
+    chosen = TrainingSettings.from_dict(_read_settings(settings))
     frame = _read_table(table, ["formula", target])
     start = _load_model(initial) if initial else None
     model = GapModel.train(
@@ -86,6 +88,113 @@ def train(
         f"90 % intervals hold {100 * errors['interval_coverage_90']:.0f} % and are "
         f"{errors['interval_width_ev']:.2f} eV wide. Model in {output}."
     )
+
+
+@main.command("train-levels")
+@click.option("--table", required=True, type=click.Path(path_type=Path), help="CSV or Parquet with a `formula` column.")
+@click.option("--target", required=True, help="Column to learn, in eV, e.g. gap_pbe_ev.")
+@click.option("--settings", type=click.Path(path_type=Path), help="JSON object of level settings [default: {}].")
+@click.option("--reference", type=click.Path(path_type=Path), help="CSV of symbol, homo_ev, lumo_ev: your own prior.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for the model and its tables.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--threads", type=click.IntRange(1), help="Threads of torch.")
+def train_levels(
+    table: Path,
+    target: str,
+    settings: Path | None,
+    reference: Path | None,
+    output: Path,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Train networks that explain a gap by energy levels of the sites, and write them to a folder.
+
+    \b
+    The folder then holds
+      model.safetensors, model.json   the model
+      metrics.json                    errors on the folds that the networks held out
+      cross_validation.csv            each compound as predicted by networks that did not train on it
+      history.csv                     losses against epochs
+
+    A training that was interrupted resumes when the same command is given again.
+
+    \b
+    Settings are the fields of LevelSettings, e.g.
+      {"prior_weight": 0.001, "epochs": 1000, "members": 5, "folds": 5, "seed": 0}
+    """
+    from aiida_perovskite.chemistry.atomic_levels import read_levels
+
+    from .levels.model import LevelModel
+    from .levels.settings import LevelSettings
+
+    chosen = LevelSettings.from_dict(_read_settings(settings))
+    frame = _read_table(table, ["formula", target])
+    model = LevelModel.train(
+        frame["formula"].astype(str),
+        frame[target].astype(float),
+        chosen,
+        target=target,
+        reference=read_levels(reference) if reference else None,
+        progress=lambda line: click.echo(line, err=True),
+        workdir=output,
+        threads=threads,
+        device=device,
+    )
+    write_model(model, output)
+    errors = model.metrics
+    click.echo(
+        f"{errors['n']} compounds, held out: MAE {errors['mae_ev']:.3f} eV, RMSE {errors['rmse_ev']:.3f} eV, "
+        f"R2 {errors['r2'] or 0:.3f}. Model in {output}."
+    )
+
+
+@main.command()
+@click.option(
+    "--model", "model_folder", required=True, type=click.Path(path_type=Path), help="What train-levels wrote."
+)
+@click.option("--levels", type=click.Path(path_type=Path), help="Its levels of other compounds than it trained on.")
+@click.option("--settings", type=click.Path(path_type=Path), help="JSON object of family settings [default: {}].")
+@click.option("--attribution-steps", type=click.IntRange(1), default=32, show_default=True, help="Of the gradients.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for the tables.")
+def families(
+    model_folder: Path, levels: Path | None, settings: Path | None, attribution_steps: int, output: Path
+) -> None:
+    """Find families of compounds by what the networks of train-levels attend to.
+
+    \b
+    The folder then holds
+      families.csv, elements.csv      each family with its sentence, and the elements on its sites
+      members.csv                     family, cluster and principal components of each compound
+      scan.csv, stability.csv         how the number of clusters was chosen, and whether it would be again
+      components.csv, claims.csv      what the components are made of; what is claimed of families, and how surely
+      attributions.csv                sites by attention and by gradients, for each compound
+      summary.json, agreement.json    the same in numbers
+      levels.parquet                  levels and attention, where --levels did not give them
+
+    \b
+    Settings are the fields of FamilySettings, e.g.
+      {"k_max": 12, "bootstrap_runs": 20, "rule": "silhouette", "seed": 0}
+    """
+    from .checkpoint import atomic_path
+    from .families.settings import FamilySettings
+    from .interpretation import interpret_levels, levels_of_members
+
+    chosen = FamilySettings.from_dict(_read_settings(settings))
+    model = _load_level_model(model_folder)
+    if levels is None:
+        frame = levels_of_members(model, model.cross_validation["formula"])
+        with atomic_path(output / "levels.parquet") as temporary:
+            frame.to_parquet(temporary, index=False)
+    else:
+        frame = _read_table(levels, ["member", "formula"])
+    found = interpret_levels(
+        model, frame, chosen, attribution_steps=attribution_steps, progress=lambda line: click.echo(line, err=True)
+    )
+    found.save(output)
+    for row in found.analysis.families.itertuples():
+        click.echo(f"Family {row.family}, {row.n_compounds} compounds: {row.sentence}")
+    for note in found.analysis.summary["notes"]:
+        click.echo(note)
 
 
 @main.command()
@@ -124,28 +233,29 @@ def predict(
 
 
 def write_model(model: Any, folder: Path) -> None:
-    """Write a `GapModel`, its tables and its metrics into a folder, and remove the state of its training."""
+    """Write a `GapModel` or `LevelModel`, its tables and metrics into a folder; remove the state of its training."""
     from .checkpoint import atomic_path, write_json
     from .training import STATE_FILE
 
     model.save(folder)
     for name in ("cross_validation", "history", "learning_curve"):
-        with atomic_path(folder / f"{name}.csv") as temporary:
-            getattr(model, name).to_csv(temporary, index=False)
+        if hasattr(model, name):
+            with atomic_path(folder / f"{name}.csv") as temporary:
+                getattr(model, name).to_csv(temporary, index=False)
     write_json(folder / "metrics.json", model.metrics)
     (folder / STATE_FILE).unlink(missing_ok=True)
 
 
-def _read_settings(path: Path | None) -> TrainingSettings:
+def _read_settings(path: Path | None) -> dict[str, Any]:
     if path is None:
-        return TrainingSettings()
+        return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput(f"The settings {path} cannot be read as JSON: {error}.") from None
     if not isinstance(content, dict):
         raise BadInput(f'The settings {path} must be a JSON object such as {{"epochs": 300}}.')
-    return TrainingSettings.from_dict(content)
+    return content
 
 
 def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
@@ -166,6 +276,12 @@ def _load_model(folder: Path) -> Any:
     from .gap_model import JSON_FILE, TENSOR_FILE, GapModel
 
     return GapModel.load(folder / TENSOR_FILE, folder / JSON_FILE)
+
+
+def _load_level_model(folder: Path) -> LevelModel:
+    from .levels.model import JSON_FILE, TENSOR_FILE, LevelModel
+
+    return LevelModel.load(folder / TENSOR_FILE, folder / JSON_FILE)
 
 
 def run(command: Callable[[], Any] = main) -> None:

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-__all__ = ["CheckpointError", "atomic_path", "read_json", "read_tensors", "write_json", "write_tensors"]
+import aiida_perovskite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "CheckpointError",
+    "atomic_path",
+    "frame_columns",
+    "read_json",
+    "read_tensors",
+    "tensor_hash",
+    "versions",
+    "write_json",
+    "write_tensors",
+]
 
 
 class CheckpointError(ValueError):
@@ -76,3 +94,29 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} does not describe a model.")
     return content
+
+
+def tensor_hash(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of names, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def frame_columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """Return a frame as plain lists; JSON has no nan, so that is None there."""
+    plain = {str(name): column.tolist() for name, column in frame.items()}
+    return {
+        name: [None if isinstance(value, float) and math.isnan(value) else value for value in values]
+        for name, values in plain.items()
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this package and of the libraries that shape a training's result."""
+    return {
+        "aiida-perovskite": aiida_perovskite.__version__,
+        **{name: version(name) for name in ("torch", "numpy", "scikit-learn", "crepes")},
+    }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,27 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-import aiida_perovskite
-
 from . import baselines
 from .calibration import Calibration, cross_intervals
-from .checkpoint import CheckpointError, read_json, read_tensors, write_json, write_tensors
+from .checkpoint import (
+    CheckpointError,
+    frame_columns,
+    read_json,
+    read_tensors,
+    tensor_hash,
+    versions,
+    write_json,
+    write_tensors,
+)
 from .cnn import ARCHITECTURE, LAYERS, PeriodicTableCNN
 from .ensemble import Ensemble, Member
 from .metrics import error_metrics, interval_metrics
 from .representation import as_compositions, encode
+from .rows import assign_folds, canonical_rows, data_hash, seen_elements
 from .settings import SettingsError, TrainingSettings
 from .training import STATE_FILE, Progress, Task, TrainingData, TrainingResult, train_members
 
-__all__ = ["JSON_FILE", "TENSOR_FILE", "GapModel", "TrainingDataError", "assign_folds"]
+__all__ = ["JSON_FILE", "TENSOR_FILE", "GapModel"]
 
 TENSOR_FILE = "model.safetensors"
 JSON_FILE = "model.json"
@@ -35,10 +42,6 @@ _CONFIDENCE = 0.9
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-class TrainingDataError(ValueError):
-    """The training rows hold a value that is not a number, a compound twice, or too few rows."""
 
 
 @dataclass
@@ -139,7 +142,7 @@ class GapModel:
             If `workdir` holds the state of another training.
         """
         settings = settings or TrainingSettings()
-        formulas, targets = _canonical_rows(formulas, targets_ev)
+        formulas, targets = canonical_rows(formulas, targets_ev)
         fold = assign_folds(len(formulas), settings.folds, settings.seed)
         result = train_members(
             TrainingData(encode(formulas), targets),
@@ -156,12 +159,12 @@ class GapModel:
             target=target,
             ensemble=Ensemble([result.members[f"final.{member}"] for member in range(settings.members)]),
             cross_validation=frame,
-            seen=_seen_elements(formulas),
-            data_sha256=_data_hash(formulas, targets, target),
+            seen=seen_elements(formulas),
+            data_sha256=data_hash(formulas, targets, target),
             metrics=_metrics(frame, settings.seed),
             history=pd.DataFrame(result.history),
             learning_curve=_learning_curve(result, formulas, targets, fold, settings, threads),
-            versions=_versions(),
+            versions=versions(),
             pretrained_on=initial.data_sha256 if initial else None,
         )
         return model
@@ -227,7 +230,7 @@ class GapModel:
             for number, member in enumerate(self.ensemble.members)
             for name, tensor in member.net.state_dict().items()
         }
-        digest = _tensor_hash(tensors)
+        digest = tensor_hash(tensors)
         write_tensors(folder / TENSOR_FILE, tensors, {"weights_sha256": digest})
         write_json(
             folder / JSON_FILE,
@@ -245,9 +248,9 @@ class GapModel:
                 "split": {
                     formula: int(fold) for formula, fold in self.cross_validation[["formula", "fold"]].to_numpy()
                 },
-                "cross_validation": _columns(self.cross_validation),
-                "history": _columns(self.history),
-                "learning_curve": _columns(self.learning_curve),
+                "cross_validation": frame_columns(self.cross_validation),
+                "history": frame_columns(self.history),
+                "learning_curve": frame_columns(self.learning_curve),
                 "metrics": self.metrics,
                 "versions": self.versions,
                 "pretrained_on": self.pretrained_on,
@@ -272,7 +275,7 @@ class GapModel:
                 "aiida-perovskite that wrote it."
             )
         tensors, metadata = read_tensors(Path(safetensors_path))
-        if not metadata.get("weights_sha256") == content.get("weights_sha256") == _tensor_hash(tensors):
+        if not metadata.get("weights_sha256") == content.get("weights_sha256") == tensor_hash(tensors):
             raise CheckpointError(f"{safetensors_path} and {json_path} are not of the same model, or were changed.")
         try:
             return cls._from_content(content, tensors)
@@ -302,31 +305,6 @@ class GapModel:
             versions=content["versions"],
             pretrained_on=content["pretrained_on"],
         )
-
-
-def assign_folds(n_rows: int, folds: int, seed: int) -> Ints:
-    """Deal rows into folds of equal size (to one) at random; return each row's fold."""
-    if n_rows < 2 * folds:
-        raise TrainingDataError(f"{n_rows} rows are too few for {folds} folds: give at least {2 * folds}.")
-    fold = np.arange(n_rows) % folds
-    return np.random.default_rng([seed, folds]).permutation(fold).astype(np.int64)
-
-
-def _canonical_rows(formulas: Iterable[str], targets_ev: Iterable[float]) -> tuple[list[str], Floats]:
-    names = [composition.formula for composition in as_compositions(formulas)]
-    targets = np.array(list(targets_ev), dtype=np.float64)
-    if len(names) != len(targets):
-        raise TrainingDataError(f"There are {len(names)} formulas, but {len(targets)} targets.")
-    if broken := [name for name, value in zip(names, targets, strict=True) if not math.isfinite(value)]:
-        raise TrainingDataError(f"{len(broken)} targets are not numbers: {_some(broken)}.")
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
-        raise TrainingDataError(f"{len(doubled)} compounds are listed more than once: {_some(doubled)}.")
-    order = sorted(range(len(names)), key=names.__getitem__)
-    return [names[index] for index in order], targets[order]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
 def _tasks(fold: Ints, settings: TrainingSettings) -> list[Task]:
@@ -410,47 +388,6 @@ def _metrics(frame: pd.DataFrame, seed: int) -> dict[str, Any]:
         "interval_coverage_90": intervals["interval_coverage"],
         "interval_width_ev": intervals["interval_width_ev"],
         "baselines": {name: error_metrics(targets, predicted) for name, predicted in predictions.items()},
-    }
-
-
-def _seen_elements(formulas: Sequence[str]) -> dict[str, list[str]]:
-    compositions = as_compositions(formulas)
-    return {
-        "ab": sorted({symbol for item in compositions for symbol in (item.a, item.b)}),
-        "c": sorted({item.c for item in compositions}),
-        "d": sorted({item.d for item in compositions}),
-    }
-
-
-def _data_hash(formulas: Sequence[str], targets: Floats, target: str) -> str:
-    lines = [target, *(f"{name},{value!r}" for name, value in zip(formulas, targets.tolist(), strict=True))]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _tensor_hash(tensors: Mapping[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
-    """Return a frame as plain lists; JSON has no nan, so that is None there."""
-    plain = {str(name): column.tolist() for name, column in frame.items()}
-    return {
-        name: [None if isinstance(value, float) and math.isnan(value) else value for value in values]
-        for name, values in plain.items()
-    }
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {
-        "aiida-perovskite": aiida_perovskite.__version__,
-        "torch": torch.__version__,
-        **{name: version(name) for name in ("numpy", "scikit-learn", "crepes")},
     }
 
 

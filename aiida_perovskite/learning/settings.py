@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["LOSSES", "SettingsError", "TrainingSettings"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    S = TypeVar("S", bound=DataclassInstance)
+
+__all__ = ["LOSSES", "SettingsError", "TrainingSettings", "read_settings"]
 
 LOSSES = ("mse", "mae", "huber")
 
@@ -76,13 +81,7 @@ class TrainingSettings:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingSettings:
         """Build settings from a mapping, e.g. parsed JSON; an unknown key or a wrong type is a `SettingsError`."""
-        known = {field.name: field.type for field in fields(cls)}
-        if unknown := sorted(set(values) - set(known)):
-            raise SettingsError(f"Unknown training settings {', '.join(unknown)}; known are {', '.join(known)}.")
-        for name, value in values.items():
-            if not _has_type(value, str(known[name])):
-                raise SettingsError(f"Training setting {name} = {value!r} must be of type {known[name]}.")
-        return cls(**values)
+        return read_settings(cls, values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as values that JSON can hold; `from_dict` reads them back."""
@@ -106,9 +105,20 @@ _RANGES = {
 }
 
 
+def read_settings(kind: type[S], values: Mapping[str, Any]) -> S:
+    """Build a settings dataclass from a mapping; an unknown key or a wrong type is a `SettingsError`."""
+    known = {field.name: str(field.type) for field in fields(kind)}
+    if unknown := sorted(set(values) - set(known)):
+        raise SettingsError(f"Unknown training settings {', '.join(unknown)}; known are {', '.join(known)}.")
+    for name, value in values.items():
+        if not _has_type(value, known[name]):
+            raise SettingsError(f"Training setting {name} = {value!r} must be of type {known[name]}.")
+    return kind(**values)
+
+
 def _has_type(value: Any, annotation: str) -> bool:
-    if isinstance(value, bool):
-        return False
+    if isinstance(value, bool) or annotation == "bool":
+        return isinstance(value, bool) and annotation == "bool"
     if annotation == "int":
         return isinstance(value, int)
     if annotation == "float":

@@ -31,7 +31,16 @@ from .ensemble import Member, worker_threads
 from .kernels import dropout_masks, grid_columns, training_forward
 from .settings import TrainingSettings
 
-__all__ = ["STATE_FILE", "Progress", "Task", "TrainingData", "TrainingResult", "train_members"]
+__all__ = [
+    "STATE_FILE",
+    "Clock",
+    "Progress",
+    "Task",
+    "TrainingData",
+    "TrainingResult",
+    "reproducible",
+    "train_members",
+]
 
 STATE_FILE = "training_state.safetensors"
 _REPORTS = 50
@@ -120,13 +129,13 @@ def train_members(
         If `workdir` holds the state of another training, or a damaged one.
     """
     columns = grid_columns(torch.from_numpy(data.grids))
-    with _reproducible():
+    with reproducible():
         runs = [_Run(task, data, settings, initial) for task in tasks]
     state = None if workdir is None else _State(workdir / STATE_FILE, _fingerprint(data, tasks, settings, runs))
     epoch, history = (0, []) if state is None else state.restore(runs)
     stride = max(1, settings.epochs // _REPORTS)
-    clock = _Clock(epoch, settings.epochs)
-    with _reproducible(), worker_threads(threads) as pool:
+    clock = Clock(epoch, settings.epochs)
+    with reproducible(), worker_threads(threads) as pool:
         while epoch < settings.epochs:
             stop = min(epoch + stride, settings.epochs)
             rows = list(pool.map(methodcaller("advance", columns, epoch, stop), runs))
@@ -259,13 +268,14 @@ class _State:
         return int(header["epoch"]), list(header["history"])
 
 
-class _Clock:
+class Clock:
     """Words a line of progress: speed, losses, time left."""
 
     def __init__(self, epoch: int, epochs: int) -> None:
         self.first, self.epochs, self.start = epoch, epochs, time.monotonic()
 
     def line(self, epoch: int, rows: list[dict[str, Any]]) -> str:
+        """Return the line for the rows of history of one report."""
         speed = (epoch - self.first) / max(time.monotonic() - self.start, 1e-9)
         loss = np.mean([row["training_loss"] for row in rows])
         held_out = [row["held_out_mae_ev"] for row in rows if not math.isnan(row["held_out_mae_ev"])]
@@ -277,15 +287,18 @@ class _Clock:
 
 
 @contextmanager
-def _reproducible() -> Iterator[None]:
+def reproducible() -> Iterator[None]:
     """Let torch choose deterministic algorithms, and leave its global random numbers as they were."""
     before = torch.are_deterministic_algorithms_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # guards against bugs, at a pass over every new tensor
     try:
         with torch.random.fork_rng(devices=[]):
             yield
     finally:
         torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
 def _fingerprint(data: TrainingData, tasks: Sequence[Task], settings: TrainingSettings, runs: Sequence[_Run]) -> str:

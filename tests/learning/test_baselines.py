@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from aiida_perovskite.learning.baselines import BASELINES, cross_validate, site_one_hots
-from aiida_perovskite.learning.gap_model import assign_folds
+from aiida_perovskite.learning.rows import assign_folds
 from aiida_perovskite.learning.representation import encode
 
 

@@ -1,0 +1,98 @@
+"""Attention over the sixteen pairs of sites, without ever holding all pairs at once.
+
+The hidden activations of a pair (i, j) are leaky(own_i + partner_j). A layer has 16 pairs x 2 networks x 3 heads x 250
+nodes of them, so training is bound by memory, not by arithmetic: the forward pass visits one partner j after the other
+and keeps nothing but the attention, and the backward pass computes the activations anew, in blocks that stay in the
+processor's cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["NEGATIVE_SLOPE", "attend"]
+
+NEGATIVE_SLOPE = 0.2
+
+
+def attend(hidden: Tensor, gate: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the attention-weighted sum of hidden messages, and the attention.
+
+    Parameters
+    ----------
+    hidden
+        Hidden layers before activation, by site, shape (M, 2, heads, N, 4, 2 nodes): along the axis of 2 first the
+        attention network, then the message network; the first nodes are what the updated site adds, the last nodes what
+        its partner adds.
+    gate
+        Second layer of the attention network, shape (M, heads, nodes).
+    prior
+        Logarithm of the weights of the softmax by partner, shape (M, heads, 4).
+
+    Returns
+    -------
+    tuple
+        Sum over partners of attention times hidden message, shape (M, heads, N, 4, nodes), and the attention, shape
+        (M, heads, N, 4, 4), [..., i, j] being the weight of partner j for site i.
+    """
+    return cast(tuple[Tensor, Tensor], _Attend.apply(hidden, gate, prior))
+
+
+class _Attend(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, gate: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+        sites = range(hidden.shape[4])
+        logits = [prior[:, :, None, j, None] + _gate(_activate(hidden, 0, j), gate) for j in sites]
+        attention = torch.stack(logits, dim=-1).softmax(dim=-1)
+        pooled = _activate(hidden, 1, 0).mul_(attention[..., 0, None])
+        for j in sites[1:]:
+            pooled.addcmul_(_activate(hidden, 1, j), attention[..., j, None])
+        ctx.save_for_backward(hidden, gate, attention)
+        return pooled, attention
+
+    @staticmethod
+    def backward(ctx: Any, grad_pooled: Tensor, grad_attention: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        hidden, gate, attention = ctx.saved_tensors
+        sites = range(hidden.shape[4])
+        grad = torch.empty_like(hidden)
+        weights = []
+        for j in sites:
+            active = _activate(hidden, 1, j)
+            weights.append((grad_pooled * active).sum(dim=-1))
+            _backward(grad, grad_pooled * attention[..., j, None], active, 1, j)
+        grad_weights = torch.stack(weights, dim=-1) + grad_attention
+        grad_logits = attention * (grad_weights - (attention * grad_weights).sum(dim=-1, keepdim=True))
+        grad_gate = torch.zeros_like(gate)
+        for j in sites:
+            active = _activate(hidden, 0, j)
+            grad_logit = grad_logits[..., j]
+            grad_gate += (grad_logit[..., None] * active).sum(dim=(2, 3))
+            _backward(grad, grad_logit[..., None] * gate[:, :, None, None], active, 0, j)
+        grad_prior = grad_logits.sum(dim=(2, 3)) if ctx.needs_input_grad[2] else None
+        return grad, grad_gate, grad_prior
+
+
+def _activate(hidden: Tensor, network: int, j: int) -> Tensor:
+    """Return the hidden activations of all pairs with partner j, shape (M, heads, N, 4, nodes)."""
+    own, partner = hidden[:, network].chunk(2, dim=-1)
+    return functional.leaky_relu_(own + partner[:, :, :, j, None], NEGATIVE_SLOPE)
+
+
+def _backward(grad: Tensor, grad_active: Tensor, active: Tensor, network: int, j: int) -> None:
+    """Add to `grad` what the activations with partner j pass on; the sign of an activation is that of its argument."""
+    change = torch.ops.aten.leaky_relu_backward(grad_active, active, NEGATIVE_SLOPE, True)
+    own, partner = grad[:, network].chunk(2, dim=-1)
+    if j == 0:
+        own.copy_(change)
+    else:
+        own.add_(change)
+    torch.sum(change, dim=3, out=partner[:, :, :, j])
+
+
+def _gate(active: Tensor, gate: Tensor) -> Tensor:
+    # Not a batched matrix product: for a matrix times one vector it is slower than two passes over the memory.
+    return (active * gate[:, :, None, None]).sum(dim=-1)
