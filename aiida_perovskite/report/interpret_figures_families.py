@@ -106,7 +106,7 @@ def _written(part: pd.DataFrame) -> dict[str, Any]:
     """Name points by their compounds, with the elements in the order of A and B that each row is written in."""
     names = hover_names(part["formula"].tolist())
     if set(SITES) <= set(part.columns):
-        names["customdata"] = part[list(SITES)].agg(" ".join, axis=1).tolist()
+        names["customdata"] = [" ".join(row) for row in part[list(SITES)].to_numpy()]
     return names
 
 
