@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -212,7 +212,7 @@ class SseGaps(NamedTuple):
     gap_ev: Floats
     vbm_ev: Floats
     cbm_ev: Floats
-    reason: NDArray[np.object_]
+    reason: NDArray[Any]
 
 
 def sse_gap(
