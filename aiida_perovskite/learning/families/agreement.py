@@ -8,6 +8,7 @@ are asked where their features came from. That is held against integrated gradie
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,7 +122,7 @@ def _compare(one: Floats, other: Floats) -> tuple[Floats, Bools]:
 
 def _score(one: Floats, other: Floats, n_compounds: int, settings: FamilySettings) -> dict[str, Any]:
     random = np.random.default_rng([settings.seed, 4])
-    shuffles = {
+    shuffles: dict[str, Callable[[], Floats]] = {
         "sites": lambda: random.permuted(other, axis=1),
         "compounds": lambda: other[random.permutation(len(other))],
     }

@@ -147,13 +147,8 @@ def analyse(
         If a table names what is no element.
     """
     settings = settings or FamilySettings()
-    tables = {name: canonical_levels(levels) for name, levels in levels_by_member.items()}
-    if not tables:
-        raise FamilyDataError("There are no levels to analyse: give the table of at least one network.")
+    tables = _same_compounds(levels_by_member)
     first, levels = next(iter(tables.items()))
-    for name, other in tables.items():
-        if other["formula"].tolist() != levels["formula"].tolist():
-            raise FamilyDataError(f"The tables of {first} and {name} are not of the same compounds: predict one list.")
     stacked = {name: both_orders(table) for name, table in tables.items()}
     descriptors = {name: build_descriptor(table, settings.layers) for name, table in stacked.items()}
     reduction = reduce_dimensions(descriptors[first], settings.components, settings.standardise)
@@ -188,6 +183,17 @@ def analyse(
         stability=stability,
         summary=summary,
     )
+
+
+def _same_compounds(levels_by_member: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    tables = {name: canonical_levels(levels) for name, levels in levels_by_member.items()}
+    if not tables:
+        raise FamilyDataError("There are no levels to analyse: give the table of at least one network.")
+    first, *others = tables
+    for name in others:
+        if tables[name]["formula"].tolist() != tables[first]["formula"].tolist():
+            raise FamilyDataError(f"The tables of {first} and {name} are not of the same compounds: predict one list.")
+    return tables
 
 
 def describe_families(levels: pd.DataFrame, clusters: Ints, settings: FamilySettings) -> FamilyDescription:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from .descriptor import FamilyDataError
 from .settings import FamilySettings
@@ -81,7 +83,10 @@ def k_means(scores: Floats, k: int, n_init: int, seed: int) -> Clustering:
 
     Clusters are numbered by falling size, equal ones by their centres.
     """
-    fit = KMeans(k, n_init=n_init, random_state=seed).fit(scores)
+    with warnings.catch_warnings():
+        # A small resample can have fewer distinct rows than clusters; clusters that stay empty do no harm.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit = KMeans(k, n_init=n_init, random_state=seed).fit(scores)
     found = np.asarray(fit.labels_, dtype=np.int64)
     centres = np.asarray(fit.cluster_centers_, dtype=np.float64)
     sizes = np.bincount(found, minlength=k)

@@ -25,7 +25,7 @@ _DOUBTFUL = 0.9
 """Share of mirrored rows that must confirm a family's clusters, else its sentence says so."""
 
 
-def describe_family(family: Mapping[str, Any], claims: pd.DataFrame, settings: FamilySettings) -> str:
+def describe_family(family: Mapping[Any, Any], claims: pd.DataFrame, settings: FamilySettings) -> str:
     """Say in one sentence what sets a family apart.
 
     Parameters
@@ -55,7 +55,7 @@ def describe_family(family: Mapping[str, Any], claims: pd.DataFrame, settings: F
         _band_edges(statistics, settings.named_share),
         _attention(claimed, settings.named_share),
         _compounds(claimed, settings.named_share),
-        *(_site(site, claimed, settings.named_share) for site in SITES[:3]),
+        *_sites(claimed, settings.named_share),
         f"{_gap(family, claimed)} ({number})",
     ]
     if family["confirmed_share"] < _DOUBTFUL:
@@ -105,14 +105,17 @@ def _shell(name: str, claimed: pd.DataFrame, statistic: str) -> str:
     return f"{often} with {name} ({_percent(share)} instead of {_percent(claimed['overall_mean'][statistic])})"
 
 
-def _site(site: str, claimed: pd.DataFrame, named_share: float) -> str:
-    kinds = _more(claimed, f"class_{site}=", named_share)
-    return (
-        f"on {site.upper()}: {_join([f'{kind} ({_percent(share)})' for kind, share in kinds.items()])}" if kinds else ""
-    )
+def _sites(claimed: pd.DataFrame, named_share: float) -> list[str]:
+    """Name the elements on A, B and C; sites that hold the same (A and B of a self-mirrored family) share a part."""
+    sites: dict[str, list[str]] = {}
+    for site in SITES[:3]:
+        kinds = _more(claimed, f"class_{site}=", named_share)
+        if kinds:
+            sites.setdefault(_join([f"{kind} ({_percent(share)})" for kind, share in kinds.items()]), []).append(site)
+    return [f"on {_join([site.upper() for site in found])}: {text}" for text, found in sites.items()]
 
 
-def _gap(family: Mapping[str, Any], claimed: pd.DataFrame) -> str:
+def _gap(family: Mapping[Any, Any], claimed: pd.DataFrame) -> str:
     value = f"{family['gap_mean_ev']:.1f} ± {family['gap_std_ev']:.1f} eV"
     if "gap_ev" not in claimed.index:
         value = f"as in all compounds, {value}"

@@ -77,6 +77,17 @@ def test_nothing_depends_on_how_the_table_was_written(levels: pd.DataFrame, anal
         pd.testing.assert_frame_equal(getattr(again, name), getattr(analysis, name))
 
 
+def test_clusters_that_know_nothing_of_chemistry_make_no_claim_about_it(levels: pd.DataFrame) -> None:
+    """Attention and weights of other compounds: clusters as clear as before, but elements and gaps are by chance."""
+    described = [name for name in levels if "weight" in name or "attention" in name]
+    order = np.random.default_rng(0).permutation(len(levels))
+    mixed = levels.assign(**{name: levels[name].to_numpy()[order] for name in described})
+    claims = analyse({"one": mixed}, SETTINGS).claims
+    claimed = set(claims.loc[claims["claimed"], "statistic"])
+    assert claimed
+    assert all(name.startswith(("vbm_weight", "cbm_weight", "attention_to")) for name in claimed)
+
+
 def test_levels_that_do_not_vary_or_do_not_fit_are_refused(levels: pd.DataFrame) -> None:
     numbers = [name for name in levels if "weight" in name or "attention" in name]
     with pytest.raises(FamilyDataError, match="same for all rows"):
