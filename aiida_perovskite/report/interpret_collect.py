@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +144,9 @@ def read_branch(key: str, processes: list[orm.ProcessNode], nodes: Mapping[str, 
 def family_numbers(families: Table) -> dict[str, Number]:
     """Return the numbers of single families that the page shows outside of tables and figures."""
     return {
-        f"{row['family']}.{name}": Number(row[name], families.source, f"row of family {row['family']}: {name}")
+        f"{row['family']}.{name}": Number(
+            row[name] if math.isfinite(row[name]) else None, families.source, f"row of family {row['family']}: {name}"
+        )
         for row in families.frame.to_dict(orient="records")
         for name in FAMILY_NUMBERS
         if name in row

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from aiida_perovskite.report import interpret_figures as figures
+from aiida_perovskite.report import interpret_figures_clusters as cluster_figures
 from aiida_perovskite.report import interpret_figures_families as family_figures
 from aiida_perovskite.report.contents import Number, Table, walk
 from aiida_perovskite.report.diagram import interpretation_diagram
@@ -16,7 +17,7 @@ from aiida_perovskite.report.page import asset, environment, report_data, softwa
 from aiida_perovskite.report.plot import Figure
 
 SITES = ("a", "b", "c", "d")
-KINDS = family_figures.KINDS
+KINDS = cluster_figures.KINDS
 SAME, ALIKE = 0.9, 0.65
 """Adjusted Rand indices from which on two clusterings are called the same, or alike (D. Steinley, Psychol. Methods 9,
 386, 2004: excellent above 0.90, poor below 0.65)."""
@@ -86,18 +87,20 @@ def draw_branch(
     if branch.element_levels is not None:
         drawn["levels", ""] = figures.element_levels(branch.element_levels, reference)
     if branch.scan is not None:
-        drawn |= {("scan", measure): family_figures.scan(branch.scan, measure) for measure in family_figures.SCANS}
+        drawn |= {("scan", measure): cluster_figures.scan(branch.scan, measure) for measure in cluster_figures.SCANS}
     if branch.members is not None:
-        drawn["pca", "3d"] = family_figures.principal_components(branch, branch.members, spatial=True)
-        drawn["pca", "2d"] = family_figures.principal_components(branch, branch.members, spatial=False)
-        drawn["silhouettes", ""] = family_figures.silhouettes(branch.members)
+        for part, axis in (("2d", "pc2"), ("3d", "pc3")):  # settings may ask for fewer components
+            if axis in branch.members.frame.columns:
+                drawn["pca", part] = cluster_figures.principal_components(branch, branch.members, part == "3d")
+        drawn["silhouettes", ""] = cluster_figures.silhouettes(branch.members)
     if branch.components is not None:
-        drawn["components", ""] = family_figures.loadings(branch.components)
+        drawn["components", ""] = cluster_figures.loadings(branch.components)
     if branch.elements is not None and len(branch.elements.frame):
         layers["elements"], drawn["elements", ""] = family_figures.element_layers(branch.elements.frame)
     if branch.stability is not None and len(branch.stability.frame):
-        drawn["stability", ""] = family_figures.agreement_of_runs(branch.stability)
-        drawn["numbers", ""] = family_figures.chosen_numbers(branch.stability, chosen_k(branch))
+        drawn["stability", ""] = cluster_figures.agreement_of_runs(branch.stability)
+        if k := chosen_k(branch):
+            drawn["numbers", ""] = cluster_figures.chosen_numbers(branch.stability, k)
     if branch.agreement is not None:
         drawn["agreement", ""] = family_figures.attention_against_gradients(branch.agreement)
     if branch.attributions is not None:
@@ -129,11 +132,10 @@ def attention_names(families: Table) -> list[str]:
     return ["mean of the layers", *(f"layer {prefix.removeprefix('attention_')}" for prefix in prefixes[1:])]
 
 
-def chosen_k(branch: Branch) -> int:
+def chosen_k(branch: Branch) -> int | None:
     """Return the number of clusters that was chosen."""
-    if branch.scan is not None and branch.scan.frame["chosen"].any():
-        return int(branch.scan.frame.loc[branch.scan.frame["chosen"].astype(bool), "k"].iloc[0])
-    return 0
+    frame = branch.scan.frame if branch.scan is not None else None
+    return None if frame is None else next((int(k) for k in frame.loc[frame["chosen"].astype(bool), "k"]), None)
 
 
 def best(report: InterpretationReport) -> Branch | None:
@@ -236,5 +238,5 @@ def short(value: Any, digits: int = 2) -> str:
     return f"{value:.{digits}f}".replace("-", "−") if isinstance(value, int | float) and value == value else "–"
 
 
-TOLD = (pick, state, messages, notes, missing, explained, verdicts, claims, short, chosen_k, figures.weight_name)
+TOLD = (pick, state, messages, notes, missing, explained, verdicts, claims, short, figures.weight_name)
 """What the templates of an interpretation may call."""

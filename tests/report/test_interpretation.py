@@ -199,6 +199,18 @@ def test_nothing_breaks_where_nodes_are_missing(collected: Any, parts: tuple[str
     assert "There are no gaps from solid-state energies" in page
 
 
+def test_fewer_components_and_a_reference_of_ones_own_are_drawn(collected: Any) -> None:
+    from aiida_perovskite.report.interpret_render import draw
+
+    branch = collected.branches[0]
+    members = replace(branch.members, frame=branch.members.frame.drop(columns="pc3"))
+    own = replace(collected.reference, frame=collected.reference.frame[["symbol", "homo_ev", "lumo_ev"]])
+    drawn, _ = draw(replace(collected, branches=(replace(branch, members=members),), reference=own))
+    assert f"pca/{branch.name}/2d" in drawn
+    assert f"pca/{branch.name}/3d" not in drawn
+    assert len(drawn["reference"]["data"][0]["x"]) == len(own.frame)
+
+
 def test_a_failed_weight_says_why(page: str) -> None:
     panel = page.partition('id="panel-prior-0-0001"')[2].partition('role="tabpanel"')[0]
     assert "training failed: the loss is not a number" in panel
