@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["prepare", "explore", "train", "score"], help="one of the steps")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--epochs", type=int, help="fewer epochs, to try the program out")
-    parser.add_argument("--group", action="append", help="train these groups of networks only")
+    parser.add_argument("--group", action="append", help="train these groups only, or explore these changes")
     parser.add_argument("--output", type=Path, default=RESULTS / "level_models.csv")
     given = parser.parse_args()
     files = dict(item.split("=", 1) for item in given.file)
@@ -105,7 +105,7 @@ def main() -> None:
         for name in TARGETS:
             prepare(name, files.get(name), given.work)
     if given.only == "explore":
-        explore(given.work, given.device, given.epochs)
+        explore(given.work, given.device, given.epochs, given.group or list(CHANGES))
     if given.only in (None, "train"):
         for group in GROUPS:
             if given.group is None or group in given.group:
@@ -244,7 +244,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
-def explore(work: Path, device: str, epochs: int | None) -> None:
+def explore(work: Path, device: str, epochs: int | None, changes: list[str]) -> None:
     """Train two networks per draw for each change and keep their errors on the validation rows."""
     from aiida_perovskite.learning.levels.training import LevelProblem, LevelTask, train_networks
 
@@ -257,7 +257,8 @@ def explore(work: Path, device: str, epochs: int | None) -> None:
         for draw, (rows, validation, _) in enumerate(draws)
         for seed in range(2)
     ]
-    for name, change in CHANGES.items():
+    for name in changes:
+        change = CHANGES[name]
         path = work / "explore" / f"{name.replace(' ', '-')}.json"
         if path.exists():
             continue

@@ -45,35 +45,67 @@ def attend(hidden: Tensor, gate: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]
 class _Attend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, gate: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
-        sites = range(hidden.shape[4])
-        logits = [prior[:, :, None, j, None] + _gate(_activate(hidden, 0, j), gate) for j in sites]
-        attention = torch.stack(logits, dim=-1).softmax(dim=-1)
-        pooled = _activate(hidden, 1, 0).mul_(attention[..., 0, None])
-        for j in sites[1:]:
-            pooled.addcmul_(_activate(hidden, 1, j), attention[..., j, None])
+        members, _, heads, compounds, sites, nodes = hidden.shape
+        pooled = hidden.new_empty(members, heads, compounds, sites, nodes // 2)
+        attention = hidden.new_empty(members, heads, compounds, sites, sites)
+        for block in _blocks(hidden):
+            _forward(hidden[block], gate[block], prior[block], pooled[block], attention[block])
         ctx.save_for_backward(hidden, gate, attention)
         return pooled, attention
 
     @staticmethod
     def backward(ctx: Any, grad_pooled: Tensor, grad_attention: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         hidden, gate, attention = ctx.saved_tensors
-        sites = range(hidden.shape[4])
-        grad = torch.empty_like(hidden)
-        weights = []
-        for j in sites:
-            active = _activate(hidden, 1, j)
-            weights.append((grad_pooled * active).sum(dim=-1))
-            _backward(grad, grad_pooled * attention[..., j, None], active, 1, j)
-        grad_weights = torch.stack(weights, dim=-1) + grad_attention
-        grad_logits = attention * (grad_weights - (attention * grad_weights).sum(dim=-1, keepdim=True))
-        grad_gate = torch.zeros_like(gate)
-        for j in sites:
-            active = _activate(hidden, 0, j)
-            grad_logit = grad_logits[..., j]
-            grad_gate += (grad_logit[..., None] * active).sum(dim=(2, 3))
-            _backward(grad, grad_logit[..., None] * gate[:, :, None, None], active, 0, j)
-        grad_prior = grad_logits.sum(dim=(2, 3)) if ctx.needs_input_grad[2] else None
-        return grad, grad_gate, grad_prior
+        grad, grad_gate = torch.empty_like(hidden), torch.zeros_like(gate)
+        grad_logits = torch.empty_like(attention)
+        for block in _blocks(hidden):
+            values = hidden[block], gate[block], attention[block]
+            grad_logits[block] = _messages_backward(*values, grad_pooled[block], grad_attention[block], grad[block])
+            _gates_backward(*values, grad_logits[block], grad[block], grad_gate[block])
+        return grad, grad_gate, grad_logits.sum(dim=(2, 3)) if ctx.needs_input_grad[2] else None
+
+
+def _blocks(hidden: Tensor) -> list[slice]:
+    """Return the members that are computed together: one on a processor, for its cache; all on a GPU."""
+    members = len(hidden)
+    size = members if hidden.is_cuda else 1
+    return [slice(start, start + size) for start in range(0, members, size)]
+
+
+def _forward(hidden: Tensor, gate: Tensor, prior: Tensor, pooled: Tensor, attention: Tensor) -> None:
+    """Fill the sums over partners and the attention of some members."""
+    sites = range(hidden.shape[4])
+    logits = [prior[:, :, None, j, None] + _gate(_activate(hidden, 0, j), gate) for j in sites]
+    torch.softmax(torch.stack(logits, dim=-1), dim=-1, out=attention)
+    for j in sites:
+        active = _activate(hidden, 1, j)
+        if j == 0:
+            torch.mul(active, attention[..., j, None], out=pooled)
+        else:
+            pooled.addcmul_(active, attention[..., j, None])
+
+
+def _messages_backward(
+    hidden: Tensor, gate: Tensor, attention: Tensor, grad_pooled: Tensor, grad_attention: Tensor, grad: Tensor
+) -> Tensor:
+    """Fill the gradient of the message network's part of `hidden`; return that of the logits."""
+    weights = []
+    for j in range(hidden.shape[4]):
+        active = _activate(hidden, 1, j)
+        weights.append((grad_pooled * active).sum(dim=-1))
+        _backward(grad, grad_pooled * attention[..., j, None], active, 1, j)
+    grad_weights = torch.stack(weights, dim=-1) + grad_attention
+    return attention * (grad_weights - (attention * grad_weights).sum(dim=-1, keepdim=True))
+
+
+def _gates_backward(
+    hidden: Tensor, gate: Tensor, attention: Tensor, grad_logits: Tensor, grad: Tensor, grad_gate: Tensor
+) -> None:
+    """Fill the gradients of the attention network's part of `hidden` and of `gate`."""
+    for j in range(hidden.shape[4]):
+        active, grad_logit = _activate(hidden, 0, j), grad_logits[..., j, None]
+        grad_gate += (grad_logit * active).sum(dim=(2, 3))
+        _backward(grad, grad_logit * gate[:, :, None, None], active, 0, j)
 
 
 def _activate(hidden: Tensor, network: int, j: int) -> Tensor:
