@@ -60,7 +60,7 @@ class LearningParser(Parser):
 
         for name in filter(lambda name: self.has(f"{name}.csv"), names):
             content = self.retrieved.base.repository.get_object_content(f"{name}.csv", "rb")
-            frame = pd.read_csv(io.BytesIO(content), float_precision="round_trip", dtype=TEXT)
+            frame = pd.read_csv(io.BytesIO(content), dtype=TEXT)
             self.out(name, CompositionTableData.from_frame(frame, name=name.replace("_", "-")))
 
     def out_numbers(self, *names: str) -> None:
