@@ -156,11 +156,8 @@ class Enrichment(Baseline):
             order = np.lexsort((random.random(len(triples)), -scores))[:wanted]
             self.triples[number - 1, : len(order)] = triples[order]
 
-    def compositions(self, energy_class: int) -> Ints:
-        """Return all completions of the class's triples, once each: 36 elements are left for each free site."""
-        return np.unique(self._completions(energy_class))
-
-    def _completions(self, energy_class: int) -> Ints:
+    def completions(self, energy_class: int) -> Ints:
+        """Return the 36 completions of each of the class's triples; what completes two of them is there twice."""
         triples = self.triples[energy_class - 1]
         triples = triples[(triples >= 0).any(axis=1)]
         elements = np.where(triples[:, None] < 0, np.arange(N_ELEMENTS)[:, None], triples[:, None])
@@ -168,7 +165,7 @@ class Enrichment(Baseline):
         return codes[in_space(codes)]
 
     def _propose(self, energy_class: int, n: int, random: np.random.Generator) -> Ints:
-        return random.choice(self._completions(energy_class), n)
+        return random.choice(self.completions(energy_class), n)
 
     def _tensors(self) -> dict[str, Tensor]:
         return {"triples": torch.from_numpy(self.triples)}

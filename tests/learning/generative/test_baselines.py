@@ -89,7 +89,7 @@ def test_triples_are_those_of_the_specification(shared_folder: Path) -> None:
 def test_all_completions_of_a_triple_are_samples() -> None:
     generator = Enrichment.fit(small_table(), EnrichmentSettings(n_triples=1))
     free = int(np.flatnonzero(generator.triples[3, 0] < 0)[0])
-    completions = generator.compositions(4)
+    completions = generator.completions(4)
     assert len(completions) == 36
     kept = [site for site in range(4) if site != free]
     assert (encode(completions)[:, kept] == generator.triples[3, 0][kept]).all()
