@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-from ..settings import SettingsError
+from ..settings import SettingsError, read_settings
 
 __all__ = ["GeneratorSettings"]
 
 
 @dataclass(frozen=True)
 class GeneratorSettings:
-    """Base of the settings of a generator: numbers, text, switches and tuples of numbers, checked by `check`."""
+    """Base of the settings of a generator: numbers, text, switches and tuples of numbers, checked by `ranges`."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -30,27 +30,8 @@ class GeneratorSettings:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build settings from a mapping, e.g. parsed JSON; an unknown key or a wrong type is a `SettingsError`."""
-        known = {field.name: str(field.type) for field in fields(cls)}
-        if unknown := sorted(set(values) - set(known)):
-            raise SettingsError(f"Unknown settings {', '.join(unknown)}; known are {', '.join(known) or 'none'}.")
-        for name, value in values.items():
-            if not _has_type(value, known[name]):
-                raise SettingsError(f"Setting {name} = {value!r} must be of type {known[name]}.")
-        return cls(**values)
+        return read_settings(cls, values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as values that JSON can hold; `from_dict` reads them back."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-
-def _has_type(value: Any, annotation: str) -> bool:
-    if isinstance(value, bool) or annotation == "bool":
-        return isinstance(value, bool) and annotation == "bool"
-    if annotation == "int":
-        return isinstance(value, int)
-    if annotation == "float":
-        return isinstance(value, (int, float))
-    if annotation == "str":
-        return isinstance(value, str)
-    item = annotation.removeprefix("tuple[").split(",")[0]
-    return isinstance(value, (list, tuple)) and all(_has_type(entry, item) for entry in value)

@@ -113,9 +113,9 @@ def test_a_saved_truth_is_the_same(truth: Truth, tmp_path: Path) -> None:
 def test_settings_and_tables_that_will_not_do(truth: Truth) -> None:
     with pytest.raises(SettingsError, match="sigma = 0"):
         TruthSettings(sigma=0.0)
-    with pytest.raises(SettingsError, match="Unknown settings colour; known are sigma"):
+    with pytest.raises(SettingsError, match="Unknown training settings colour; known are sigma"):
         TruthSettings.from_dict({"colour": 1})
-    with pytest.raises(SettingsError, match=r"sigma = '1' must be of type float"):
+    with pytest.raises(SettingsError, match="sigma = '1' must be of type float"):
         TruthSettings.from_dict({"sigma": "1"})
     with pytest.raises(GenerativeError, match="other edges than those of the truth"):
         truth.check_table(small_table(100))
