@@ -53,7 +53,6 @@ _PAIR_OF[_PAIRS[:, 0], _PAIRS[:, 1]] = _PAIR_OF[_PAIRS[:, 1], _PAIRS[:, 0]] = np
 _CELLS = N_ELEMENTS**2  # (C, D) of a pair
 _BLOCK = 2**25  # activations held at a time: 128 MiB
 _MIDDLE = (N_CLASSES + 1) / 2
-_LOG_WIDTH, _LOG_WIDTH_LIMIT = -1.0, 4.0  # of an untrained network, and how far a trained one may go from it
 _FAR = 1e3  # where the outermost classes end, in class widths
 
 
@@ -73,6 +72,7 @@ class OrdinalNetwork(nn.Module):
     def __init__(self, members: int, settings: AutoregressiveSettings) -> None:
         super().__init__()
         hidden = [settings.width] * settings.hidden_layers
+        self.least_width = settings.least_width
         self.net = Perceptron(members, [3 * _FEATURES, *hidden, 2], settings.activation, "before_activation")
         self.register_buffer("features", torch.from_numpy(_element_features(settings.element_scale)), persistent=False)
 
@@ -81,18 +81,22 @@ class OrdinalNetwork(nn.Module):
         a, b, c, d = self.features[elements].unbind(-2)
         return torch.cat([a + b, c, d], dim=-1)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return position and logarithm of the width, (M, N, 2), at inputs (M, N, 165)."""
-        return _position_and_width(self.net(inputs))
+    def forward(self, inputs: Tensor, factors: Sequence[Tensor] = ()) -> Tensor:
+        """Return position and width, (M, N, 2), at inputs (M, N, 165)."""
+        return self._position_and_width(self.net(inputs, factors))
 
     def of_pairs(self, pairs: Tensor) -> Tensor:
-        """Return position and log width, (M, P, 39 x 39, 2), of P pairs {A, B}, (P, 2), with all C and D."""
+        """Return position and width, (M, P, 39 x 39, 2), of P pairs {A, B}, (P, 2), with all C and D."""
         first = self.net.layers[0]
         of_ab, of_c, of_d = (self.features @ part for part in first.weight.split(_FEATURES, dim=1))
         of_cd = (of_c[:, :, None] + of_d[:, None, :]).flatten(1, 2) + first.bias
         hidden = (of_ab[:, pairs[:, 0]] + of_ab[:, pairs[:, 1]])[:, :, None] + of_cd[:, None]
         output: Tensor = self.net.after_first(hidden.flatten(1, 2))
-        return _position_and_width(output).unflatten(1, (len(pairs), _CELLS))
+        return self._position_and_width(output).unflatten(1, (len(pairs), _CELLS))
+
+    def _position_and_width(self, output: Tensor) -> Tensor:
+        position, width = output.unbind(-1)
+        return torch.stack([_MIDDLE + position, self.least_width + functional.softplus(width - 1)], dim=-1)
 
 
 class Autoregressive(Generator):
@@ -122,7 +126,7 @@ class Autoregressive(Generator):
         members = settings.members
         net = OrdinalNetwork(members * len(seeds), settings).to(place)
         data = _Rows.of(tables, seeds, settings)
-        objective = _Objective(net, data, place)
+        objective = _Objective(net, data, settings, place)
         fits = Fits(
             seeds=[_member_seed(seed, member) for seed in seeds for member in range(members)],
             sizes=data.sizes,
@@ -257,17 +261,21 @@ class _Rows:
 class _Objective:
     """Minus the logarithm of the probability of the rows' classes."""
 
-    noise_width = 0
-
-    def __init__(self, net: OrdinalNetwork, data: _Rows, device: torch.device) -> None:
+    def __init__(
+        self, net: OrdinalNetwork, data: _Rows, settings: AutoregressiveSettings, device: torch.device
+    ) -> None:
         self.net = net
+        self.spread = (settings.dropout / (1 - settings.dropout)) ** 0.5
+        self.layers = settings.hidden_layers
+        self.noise_width = settings.width * settings.hidden_layers if settings.dropout > 0 else 0
         self.inputs = net.inputs(torch.from_numpy(data.elements).to(device))
         self.classes = torch.from_numpy(data.classes).to(device)
         self.index = torch.from_numpy(data.index).to(device)
 
     def losses(self, rows: Tensor, noise: Tensor) -> Tensor:
         rows = self.index[rows]
-        return -_log_likelihood(self.net(self.inputs[rows]), self.classes[rows]).mean(-1)
+        factors = (1 + self.spread * noise).chunk(self.layers, dim=-1) if self.noise_width else ()
+        return -_log_likelihood(self.net(self.inputs[rows], factors), self.classes[rows]).mean(-1)
 
 
 def _element_features(element_scale: float) -> Floats32:
@@ -277,20 +285,13 @@ def _element_features(element_scale: float) -> Floats32:
     return np.concatenate([*one_hots, numbers, element_scale * np.eye(N_ELEMENTS)], axis=1).astype(np.float32)
 
 
-def _position_and_width(output: Tensor) -> Tensor:
-    position, log_width = output.unbind(-1)
-    log_width = _LOG_WIDTH + _LOG_WIDTH_LIMIT * torch.tanh(log_width / _LOG_WIDTH_LIMIT)
-    return torch.stack([_MIDDLE + position, log_width], dim=-1)
-
-
 def _log_likelihood(output: Tensor, classes: Tensor) -> Tensor:
     """Return ln p(class) of the classes (M, N) at position and width (M, N, 2).
 
     With x = (upper edge - position) / width and y likewise of the lower edge, the logistic distribution has the share
     s(x) - s(y) = s(x) s(-y) (1 - exp(y - x)) between them, in which no digit is lost far out.
     """
-    position, log_width = output.unbind(-1)
-    width = log_width.exp()
+    position, width = output.unbind(-1)
     upper = torch.where(classes == N_CLASSES, _FAR, classes + 0.5)
     lower = torch.where(classes == 1, -_FAR, classes - 0.5)
     x, y = (upper - position) / width, (lower - position) / width
@@ -299,9 +300,9 @@ def _log_likelihood(output: Tensor, classes: Tensor) -> Tensor:
 
 def _class_probabilities(output: Tensor) -> Tensor:
     """Return p(class), (..., 10), at position and width (..., 2)."""
-    position, log_width = output.unbind(-1)
+    position, width = output.unbind(-1)
     edges = torch.arange(1, N_CLASSES, device=output.device) + 0.5
-    below = torch.sigmoid((edges - position[..., None]) / log_width.exp()[..., None])
+    below = torch.sigmoid((edges - position[..., None]) / width[..., None])
     return torch.diff(functional.pad(functional.pad(below, (1, 0), value=0.0), (0, 1), value=1.0), dim=-1)
 
 

@@ -96,11 +96,14 @@ class Perceptron(nn.Module):
         self.activation = _ACTIVATIONS[activation]
         self.norm_first = norm == "before_activation"
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Map (M, N, widths[0]) to (M, N, widths[-1])."""
-        return self.after_first(self.layers[0](inputs))
+    def forward(self, inputs: Tensor, factors: Sequence[Tensor] = ()) -> Tensor:
+        """Map (M, N, widths[0]) to (M, N, widths[-1]).
 
-    def after_first(self, hidden: Tensor) -> Tensor:
+        `factors`, if there are any, multiply the activations of each hidden layer, as dropout does.
+        """
+        return self.after_first(self.layers[0](inputs), factors)
+
+    def after_first(self, hidden: Tensor, factors: Sequence[Tensor] = ()) -> Tensor:
         """Go on from what the first linear layer puts out, (M, N, widths[1])."""
         for index in range(1, len(self.layers)):
             if len(self.norms) == 0:
@@ -109,6 +112,8 @@ class Perceptron(nn.Module):
                 hidden = self.activation(self.norms[index - 1](hidden))
             else:
                 hidden = self.norms[index - 1](self.activation(hidden))
+            if factors:
+                hidden = hidden * factors[index - 1]
             hidden = self.layers[index](hidden)
         return hidden
 

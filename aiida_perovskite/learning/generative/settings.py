@@ -89,6 +89,10 @@ class AutoregressiveSettings(GeneratorSettings):
     element_scale: float = 0.3
     """Size of the one-hot of the element itself beside those of its row and group: small, elements of one row or group
     are alike to the network; 0, it knows row and group only."""
+    least_width: float = 0.1
+    """Smallest width of the logistic distribution, in class widths: how blurred the classes are at least."""
+    dropout: float = 0.2
+    """Strength of the noise by which hidden activations are multiplied in training: Gaussian dropout."""
     learning_rate: float = 3e-3
     """Adam's step at the first update, annealed to 0 along a half cosine."""
     weight_decay: float = 0.1
@@ -109,6 +113,8 @@ class AutoregressiveSettings(GeneratorSettings):
             "width": (self.width >= 1, "at least 1"),
             "activation": (self.activation in ACTIVATIONS, ", ".join(ACTIVATIONS)),
             "element_scale": (self.element_scale >= 0, "at least 0"),
+            "least_width": (self.least_width > 0, "above 0"),
+            "dropout": (0 <= self.dropout < 1, "from 0 to below 1"),
             "learning_rate": (self.learning_rate > 0, "above 0"),
             "weight_decay": (self.weight_decay >= 0, "at least 0"),
             "batch_size": (self.batch_size >= 1, "at least 1"),

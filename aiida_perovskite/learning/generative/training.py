@@ -21,7 +21,9 @@ from .batched import Adam, MemberRandom, initialise
 
 __all__ = ["Fits", "Objective", "Plan", "cosine_rates", "optimise"]
 
-_BLOCK_NUMBERS = 2**24  # random numbers drawn at a time: 64 MiB of noise
+# Random numbers are drawn for a block of updates at a time. Its length does not depend on how many members there are,
+# since a member is to draw the same ones alone and with others.
+_BLOCK_NUMBERS = 2**20  # of a member: 4 MiB of noise
 _MOST_UPDATES_A_BLOCK = 100  # between two looks at the clock
 _REPORT_S = 5.0
 _SAVE_S = 30.0
@@ -118,8 +120,8 @@ def optimise(
     updater = _Updater(objective, adam, len(fits.seeds), plan.batch_size, device)
     if cuda_graph and device.type == "cuda" and update < len(plan.rates):
         updater.capture()
-    numbers = len(fits.seeds) * plan.batch_size * max(1, objective.noise_width)
-    block = max(1, min(_MOST_UPDATES_A_BLOCK, _BLOCK_NUMBERS // numbers))
+    block = _BLOCK_NUMBERS // (plan.batch_size * max(1, objective.noise_width))
+    block = max(1, min(_MOST_UPDATES_A_BLOCK, block))
     clock = _Clock(name, update, len(plan.rates), progress)
     saved = time.monotonic()
     while update < len(plan.rates):

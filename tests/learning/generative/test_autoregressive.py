@@ -81,14 +81,14 @@ def test_same_seed_same_samples_and_a_round_trip_through_files(fitted: Autoregre
 
 
 def test_likelihood_of_a_class_is_the_difference_of_two_logistics() -> None:
-    output = torch.tensor([[[4.0, -1.0], [9.9, 0.5], [0.2, 0.0], [40.0, -2.0]]], dtype=torch.float64)
+    output = torch.tensor([[[4.0, 0.4], [9.9, 1.6], [0.2, 1.0], [12.0, 0.2]]], dtype=torch.float64)
     for energy_class in range(1, 11):
         classes = torch.full((1, 4), energy_class)
         found = _log_likelihood(output, classes)
-        width = output[..., 1].exp()
-        upper = torch.sigmoid((energy_class + 0.5 - output[..., 0]) / width) if energy_class < 10 else 1.0
-        lower = torch.sigmoid((energy_class - 0.5 - output[..., 0]) / width) if energy_class > 1 else 0.0
-        torch.testing.assert_close(found.exp(), torch.as_tensor(upper - lower), rtol=1e-8, atol=1e-15)
+        edges = (torch.tensor([energy_class - 0.5, energy_class + 0.5])[:, None] - output[0, :, 0]) / output[0, :, 1]
+        lower, upper = torch.sigmoid(edges)
+        expected = (upper if energy_class < 10 else 1.0) - (lower if energy_class > 1 else 0.0)
+        torch.testing.assert_close(found[0].exp(), expected, rtol=1e-8, atol=1e-14)
         assert torch.isfinite(found).all()
 
 
