@@ -182,11 +182,13 @@ def accuracy(branches: Sequence[Branch]) -> Figure:
 
 def errors_by_fold(branch: Branch) -> pd.DataFrame:
     """Return MAE and RMSE of each fold in eV; a gap below 0 counts as none."""
+    import pandas as pd
+
     assert branch.cross_validation is not None
     frame = branch.cross_validation.frame
     errors = frame["gap_ev"].clip(lower=0) - frame["target_ev"]
-    folds = errors.groupby(frame["fold"] if "fold" in frame.columns else 0 * errors)
-    return folds.agg(MAE=lambda part: part.abs().mean(), RMSE=lambda part: float(np.sqrt((part**2).mean())))
+    fold = frame["fold"] if "fold" in frame.columns else 0 * errors
+    return pd.DataFrame({"MAE": errors.abs().groupby(fold).mean(), "RMSE": (errors**2).groupby(fold).mean() ** 0.5})
 
 
 def weight_name(branch: Branch) -> str:

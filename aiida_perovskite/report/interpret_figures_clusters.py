@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +63,13 @@ def component_titles(branch: Branch) -> list[str]:
     ]
 
 
+def clusters(members: pd.DataFrame) -> Iterator[tuple[int, int, pd.DataFrame]]:
+    """Yield family, cluster and rows of each cluster, those of a family together."""
+    pairs = members[["family", "cluster"]].drop_duplicates().sort_values(["family", "cluster"])
+    for family, cluster in pairs.to_numpy().tolist():
+        yield family, cluster, members[(members["family"] == family) & (members["cluster"] == cluster)]
+
+
 def principal_components(branch: Branch, members: Table, spatial: bool) -> Figure:
     """Compounds in the space of the principal components, by family (figures 6.9, 6.17).
 
@@ -69,7 +77,7 @@ def principal_components(branch: Branch, members: Table, spatial: bool) -> Figur
     """
     axes = [name for name in ("pc1", "pc2", "pc3") if name in members.frame.columns][: 3 if spatial else 2]
     data = []
-    for (family, cluster), part in members.frame.groupby(["family", "cluster"], sort=True):
+    for family, cluster, part in clusters(members.frame):
         first = part["cluster"].iloc[0] == members.frame.loc[members.frame["family"] == family, "cluster"].min()
         symbols = SPATIAL_SYMBOLS if spatial else SYMBOLS
         data.append(
@@ -80,8 +88,8 @@ def principal_components(branch: Branch, members: Table, spatial: bool) -> Figur
                 **{name: part[axis].round(4).tolist() for name, axis in zip("xyz", axes, strict=False)},
                 **_written(part),
                 "marker": {
-                    "color": SERIES[(int(family) - 1) % len(SERIES)],
-                    "symbol": symbols[(int(family) - 1) % len(symbols)] + ("" if first else "-open"),
+                    "color": SERIES[(family - 1) % len(SERIES)],
+                    "symbol": symbols[(family - 1) % len(symbols)] + ("" if first else "-open"),
                     "size": 3 if spatial else 5,
                     "opacity": 0.75,
                 },
@@ -111,7 +119,7 @@ def silhouettes(members: Table) -> Figure:
     """Silhouette of every row, cluster by cluster (figures 6.9, 6.17)."""
     data, start = [], 0
     frame = members.frame
-    for (family, cluster), part in frame.groupby(["family", "cluster"], sort=True):
+    for family, cluster, part in clusters(frame):
         values = np.sort(part["silhouette"].to_numpy(dtype=float))
         data.append(
             {
@@ -122,7 +130,7 @@ def silhouettes(members: Table) -> Figure:
                 "y0": start,
                 "dy": 1,
                 "fill": "tozerox",
-                "line": {"color": SERIES[(int(family) - 1) % len(SERIES)], "width": 1},
+                "line": {"color": SERIES[(family - 1) % len(SERIES)], "width": 1},
                 "hovertemplate": f"cluster {cluster}: silhouette %{{x:.2f}}<extra></extra>",
             }
         )

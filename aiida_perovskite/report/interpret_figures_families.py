@@ -156,11 +156,11 @@ def element_layers(elements: pd.DataFrame) -> tuple[list[str], Figure]:
 
 def _element_words(elements: pd.DataFrame) -> list[str]:
     return [
-        f"<b>{row.element}</b> on {row.site}, family {row.family}: {row.n:g} compounds<br>"
-        f"{100 * row.share_of_site:.1f} % of {row.site} in this family<br>"
-        f"{100 * row.share_of_element:.1f} % of all {row.element} on {row.site}<br>"
-        f"weight {row.vbm_weight:.2f} in the valence, {row.cbm_weight:.2f} in the conduction band"
-        for row in elements.itertuples()
+        f"<b>{row['element']}</b> on {row['site']}, family {row['family']}: {row['n']:g} compounds<br>"
+        f"{100 * row['share_of_site']:.1f} % of {row['site']} in this family<br>"
+        f"{100 * row['share_of_element']:.1f} % of all {row['element']} on {row['site']}<br>"
+        f"weight {row['vbm_weight']:.2f} in the valence, {row['cbm_weight']:.2f} in the conduction band"
+        for row in elements.to_dict(orient="records")
     ]
 
 

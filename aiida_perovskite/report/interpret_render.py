@@ -214,7 +214,9 @@ def claims(branch: Branch, family: int) -> list[dict[str, Any]]:
         return []
     frame = branch.claims.frame
     rows = frame[(frame["family"] == family) & frame["claimed"].astype(bool)]
-    return [{**row, "words": statistic_words(row["statistic"])} for row in rows.to_dict(orient="records")]
+    named = rows.assign(words=[statistic_words(name) for name in rows["statistic"]])
+    found: list[Any] = named.to_dict(orient="records")
+    return found
 
 
 def statistic_words(name: str) -> str:
