@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import ThreadpoolController
 
 from .descriptor import FamilyDataError
 from .settings import FamilySettings
@@ -22,6 +23,8 @@ _CHUNK = 1024
 """Rows whose distances to all others are held at once."""
 _DIGITS = 9
 """Rows that agree to this many digits are one point to k-means."""
+
+_THREADS = ThreadpoolController()
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -83,7 +86,9 @@ def k_means(scores: Floats, k: int, n_init: int, seed: int) -> Clustering:
 
     Clusters are numbered by falling size, equal ones by their centres.
     """
-    with warnings.catch_warnings():
+    # One thread: sums are taken in one order on any machine, and for rows of three numbers many threads are slower (25
+    # times where other processes keep the cores busy).
+    with warnings.catch_warnings(), _THREADS.limit(limits=1, user_api="openmp"):
         # A small resample can have fewer distinct rows than clusters; clusters that stay empty do no harm.
         warnings.simplefilter("ignore", ConvergenceWarning)
         fit = KMeans(k, n_init=n_init, random_state=seed).fit(scores)
