@@ -99,13 +99,12 @@ def canonical_levels(levels: pd.DataFrame) -> pd.DataFrame:
     CompositionError
         If a site holds what is not an element.
     """
-    needed = ["formula", *SITES, "gap_ev", *site_columns("vbm_weight"), *site_columns("cbm_weight")]
-    if missing := [name for name in needed if name not in levels.columns]:
+    numeric = ["gap_ev", *site_columns("vbm_weight"), *site_columns("cbm_weight")]
+    if missing := [name for name in ["formula", *SITES, *numeric] if name not in levels.columns]:
         raise FamilyDataError(
             f"The table of levels lacks the columns {', '.join(missing)}: make it with a level model."
         )
-    numeric = [name for name in levels.columns if name not in ("formula", *SITES, "target_ev")]
-    _check_numbers(levels, numeric)
+    _check_numbers(levels, numeric + [name for name in levels.columns if _ATTENTION.fullmatch(str(name))])
     sites = levels[list(SITES)].itertuples(index=False)
     compositions = [Composition(a, b, c, d) for a, b, c, d in sites]
     for written, composition in zip(levels["formula"], compositions, strict=True):

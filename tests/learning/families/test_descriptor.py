@@ -57,8 +57,9 @@ def test_the_descriptor_is_the_mean_over_heads_of_each_layer_and_both_weights() 
 def test_rows_are_canonical_however_a_user_orders_them(levels: pd.DataFrame) -> None:
     random = np.random.default_rng(1)
     turned = random.random(len(levels)) < 0.5
-    written = pd.concat([levels[~turned], mirror_levels(levels[turned])]).sample(frac=1, random_state=1)
-    pd.testing.assert_frame_equal(canonical_levels(written), levels)
+    noted = levels.assign(note="any other column is left alone")
+    written = pd.concat([noted[~turned], mirror_levels(noted[turned])]).sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(canonical_levels(written), noted)
 
 
 def test_both_orders_put_the_mirror_n_rows_below(levels: pd.DataFrame) -> None:
@@ -74,6 +75,7 @@ def test_both_orders_put_the_mirror_n_rows_below(levels: pd.DataFrame) -> None:
         (lambda levels: levels.drop(columns="cbm_weight_c"), "cbm_weight_c"),
         (lambda levels: levels.assign(vbm_weight_a=np.nan), "vbm_weight_a"),
         (lambda levels: levels.assign(vbm_weight_a="much"), "do not hold numbers"),
+        (lambda levels: levels.assign(attention_1_2_ab=np.inf), "attention_1_2_ab"),
         (lambda levels: pd.concat([levels, levels.iloc[:3]]), "3 compounds are listed more than once"),
         (lambda levels: pd.concat([levels, mirror_levels(levels.iloc[:1])]), "more than once"),
         (lambda levels: levels.assign(c="Ra"), "contradict each other"),
