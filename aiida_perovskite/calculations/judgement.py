@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiida.engine import calcfunction
 from aiida.orm import Bool, Dict, List, Str, StructureData
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 SAME_LATTICE = 0.01  # relative change of the volume up to which a relaxed cell is the one it started from
 
@@ -58,11 +61,11 @@ def compare_structures(before: StructureData, after: StructureData, results: Dic
     """Say whether an unconstrained relaxation left the cubic structure, and bring the cell to its symmetry.
 
     Outputs: ``structure`` (the one before where it is the same, else the relaxed one with its symmetry made exact) and
-    ``geometry`` (``results`` with ``same_structure``, ``volume_change`` and ``space_group_before``).
+    ``geometry`` (``results`` with ``same_structure``, ``volume_change``, ``space_group_before`` and
+    ``symmetrised_by_angstrom``, the farthest that an atom moved to where its symmetry wants it).
     """
     import numpy as np
     import spglib
-    from ase.spacegroup.symmetrize import refine_symmetry
 
     tolerance = results["settings"]["space_group_tolerance_angstrom"]
 
@@ -76,9 +79,9 @@ def compare_structures(before: StructureData, after: StructureData, results: Dic
     was, now = space_group(before), space_group(after)
     change = after.get_cell_volume() / before.get_cell_volume() - 1
     same = was == now and abs(change) < SAME_LATTICE
-    atoms = after.get_ase()
+    atoms, shift = after.get_ase(), 0.0
     if not same and now[0] > 1:
-        refine_symmetry(atoms, symprec=tolerance)  # the next engine finds it at a much tighter tolerance
+        atoms, shift = idealise(atoms, tolerance)
     moved = np.linalg.norm(after.get_ase().get_all_distances(mic=True) - before.get_ase().get_all_distances(mic=True))
     geometry = {
         **results.get_dict(),
@@ -87,8 +90,37 @@ def compare_structures(before: StructureData, after: StructureData, results: Dic
         "space_group_before": was[1],
         "volume_change": change,
         "distance_change_angstrom": float(moved) / len(atoms),
+        "symmetrised_by_angstrom": shift,
         "same_structure": bool(same),
     }
     # A node that is already stored cannot be the output of a process: the same structure becomes a copy.
     kept = before.clone() if same else StructureData(ase=atoms)
     return {"structure": kept, "geometry": Dict(geometry)}
+
+
+def idealise(atoms: Atoms, tolerance: float) -> tuple[Atoms, float]:
+    """Return a structure with the symmetry it has within ``tolerance`` (Angstrom) made exact, and how far atoms moved.
+
+    The cell is spglib's standard primitive one, the order of the atoms is kept. An engine looks for symmetry at a
+    thousandth of a picometre and among small integers: a refined cell with any other axes and orientation may miss it.
+    The distance (Angstrom) is the largest of an atom at fixed cell, less the mean of all atoms.
+    """
+    import numpy as np
+    import spglib
+    from ase import Atoms
+    from ase.spacegroup.symmetrize import refine_symmetry
+
+    refined = atoms.copy()
+    refine_symmetry(refined, symprec=tolerance)
+    moved = refined.get_scaled_positions() - atoms.get_scaled_positions()
+    moved = (moved - np.round(moved)) @ atoms.cell.array
+    shift = float(np.linalg.norm(moved - moved.mean(axis=0), axis=1).max())
+    found = spglib.standardize_cell(
+        (refined.cell.array, refined.get_scaled_positions(), refined.numbers), to_primitive=True, symprec=tolerance
+    )
+    if found is None or sorted(found[2]) != sorted(atoms.numbers):
+        return refined, shift
+    # A stable sort of both by element says which atom of the standard cell stands for which of the given ones.
+    order = np.empty(len(atoms), int)
+    order[np.argsort(atoms.numbers, kind="stable")] = np.argsort(found[2], kind="stable")
+    return Atoms(numbers=found[2][order], scaled_positions=found[1][order], cell=found[0], pbc=True), shift

@@ -85,13 +85,29 @@ def test_a_polar_shift_is_a_distortion_and_its_symmetry_is_made_exact() -> None:
         atoms.positions[0] += [0, 0, 0.4]  # A off centre along z: tetragonal
         atoms.positions += np.random.default_rng(1).normal(scale=0.003, size=(10, 3))
 
-    _, kept, geometry = compare(shift)
+    before, kept, geometry = compare(shift)
     assert not geometry["same_structure"]
     assert geometry["space_group"] != "Fm-3m"
     assert geometry["distance_change_angstrom"] > 0
     atoms = kept.get_ase()
     exact = spglib.get_symmetry_dataset((atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers), symprec=1e-5)
     assert exact.international == geometry["space_group"], "the next engine finds the symmetry at its own tolerance"
+    assert 0 < geometry["symmetrised_by_angstrom"] < 0.02, "only the noise of 0.003 Angstrom is taken away"
+    assert atoms.get_chemical_symbols() == before.get_ase().get_chemical_symbols(), "moments are given atom by atom"
+
+
+def test_gpaw_finds_the_symmetry_of_a_cell_in_any_orientation() -> None:
+    pytest.importorskip("gpaw")
+    from gpaw.new.symmetry import create_symmetries_object
+
+    def stretch(atoms: Any) -> None:
+        strain = np.diag([1.0, 1.0, 1.02]) + np.random.default_rng(2).normal(scale=2e-4, size=(3, 3))
+        atoms.set_cell(atoms.cell.array @ strain, scale_atoms=True)
+        atoms.positions += np.random.default_rng(3).normal(scale=0.003, size=(10, 3))
+
+    _, kept, geometry = compare(stretch)
+    assert geometry["space_group"] == "I4/mmm"
+    assert len(create_symmetries_object(kept.get_ase())) == 16, "all operations of 4/mmm, at GPAW's own tolerance"
 
 
 def test_a_cubic_cell_of_another_size_is_another_structure() -> None:
