@@ -151,15 +151,15 @@ def _family(members: list[pd.DataFrame], network: Any, n_neighbours: int) -> dic
     """Return family, sentence and neighbours, nothing where the analysis failed."""
     from aiida_perovskite.learning.families.placement import place
     from aiida_perovskite.learning.families.settings import FamilySettings
-    from aiida_perovskite.learning.interpretation import members_of_levels
 
     if "summary" not in network:
         return {"family": None, "neighbours": []}
     summary = network["summary"]
     analysed = int(summary["member"].removeprefix("member-"))
+    levels = network["levels"].to_frame()
     placement = place(
         members[analysed],
-        members_of_levels(network["levels"].to_frame())[summary["member"]],
+        levels[levels["member"] == analysed].drop(columns="member"),
         network["members"].to_frame(),
         FamilySettings.from_dict(summary["settings"]),
         n_neighbours,

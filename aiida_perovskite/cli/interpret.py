@@ -132,7 +132,7 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
     if fault := validate_together(builder, None):
         raise ValueError(fault)
     if store:
-        builder.dataset, builder.reference = stored_once(table), stored_once(builder.reference)
+        builder["dataset"], builder["reference"] = stored_once(table), stored_once(builder["reference"])
     return builder
 
 

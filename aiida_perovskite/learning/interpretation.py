@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from .families.descriptor import FamilyDataError, canonical_levels
 from .families.settings import FamilySettings
 from .levels.attribution import integrated_gradients
 from .levels.model import LevelModel, levels_frame
+from .levels.network import LevelNetwork
 from .training import Progress
 
 __all__ = ["Interpretation", "interpret_levels", "levels_of_members", "members_of_levels"]
@@ -70,10 +71,21 @@ def levels_of_members(model: LevelModel, formulas: Iterable[str]) -> pd.DataFram
         If a compound holds an element that training never saw.
     """
     names = list(formulas)
-    frames = [levels_frame(model, names, member) for member in range(model.n_members)]
+    frames = [levels_frame(network_alone(model, member), names, 0) for member in range(model.n_members)]
     joined = pd.concat(frames, keys=range(model.n_members), names=["member"]).reset_index("member")
     computed = joined.columns[joined.dtypes == "float64"].drop("target_ev")
     return joined.astype(dict.fromkeys(computed, "float32")).reset_index(drop=True)
+
+
+def network_alone(model: LevelModel, member: int) -> LevelModel:
+    """Return a model with one of the networks only: asking it costs a share of what asking all of them does."""
+    network = model.network
+    weights = {name: weight[member : member + 1] for name, weight in network.named_parameters()}
+    shared = dict(network.named_buffers())
+    features = shared["features"].numpy() if model.settings.element_features else None
+    alone = LevelNetwork(model.settings, len(model.elements), [0], features)
+    alone.load_state_dict(weights | shared)
+    return replace(model, network=alone.eval().requires_grad_(False))
 
 
 def members_of_levels(levels: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -126,8 +138,7 @@ def interpret_levels(
     first, own = next(iter(frames.items()))
     if progress is not None:
         progress(f"integrated gradients of {len(own)} compounds, {attribution_steps} steps")
-    sites = model.site_numbers(own["formula"])
-    attributions, completeness = integrated_gradients(
-        model.network, sites, int(first.removeprefix("member-")), attribution_steps
-    )
+    alone = network_alone(model, int(first.removeprefix("member-")))
+    sites = alone.site_numbers(own["formula"])
+    attributions, completeness = integrated_gradients(alone.network, sites, 0, attribution_steps)
     return Interpretation(analysis, measure_agreement(own, attributions, settings), completeness, attribution_steps)

@@ -10,6 +10,7 @@ from aiida.engine import ExitCode, ProcessBuilder
 from aiida.orm import AbstractCode, Data, Dict, Float, Int, Str
 
 from aiida_perovskite.calculations.interpret import predict_levels, reference_table, solid_state_baseline
+from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.interfaces import how_it_ended
 from aiida_perovskite.workflows.levels import (
@@ -237,8 +238,8 @@ class InterpretWorkChain(OnceMixin):
         found, node = solid_state_baseline.run_get_node(
             self.inputs.dataset, self.inputs.target, Dict(self.inputs.analysis["sse"])
         )
-        if not node.is_finished_ok:
-            self.report(f"no baseline of solid-state energies: {node.exit_message}")
+        if not node.is_finished_ok or not found:
+            self.report(f"no baseline of solid-state energies: {how_it_ended(node)}")
             return
         for name, value in found.items():
             self.out(f"sse.{name}", value)
@@ -263,21 +264,24 @@ class InterpretWorkChain(OnceMixin):
             return self._failure()
         return None
 
-    def _analyse(self, key: str, weight: float, model: Data) -> None:
-        levels, node = predict_levels.run_get_node(model, self.inputs.dataset)
-        if not node.is_finished_ok:
-            self._fail(key, weight, node.exit_message)
-            return
-        self.out(f"networks.{key}.levels", levels)
-        running = self.submit_once(
-            FAMILIES + key,
-            FamiliesWorkChain,
-            model=model,
-            levels=node.outputs.result,
-            settings=Dict(self.inputs.analysis["families"]),
-            attribution_steps=Int(self.inputs.analysis["attribution_steps"]),
-            **self._given("code", "options"),
-        )
+    def _analyse(self, key: str, weight: float, model: ModelCheckpointData) -> None:
+        running = self.submitted(FAMILIES + key)
+        if running is None:
+            levels, node = predict_levels.run_get_node(model, self.inputs.dataset)
+            if not node.is_finished_ok:
+                self._fail(key, weight, how_it_ended(node))
+                return
+            running = self.submit_once(
+                FAMILIES + key,
+                FamiliesWorkChain,
+                model=model,
+                levels=levels,
+                settings=Dict(self.inputs.analysis["families"]),
+                attribution_steps=Int(self.inputs.analysis["attribution_steps"]),
+                **self._given("code", "options"),
+            )
+        # Those that are analysed, whichever time this step ran.
+        self.out(f"networks.{key}.levels", running.inputs.levels)
         self.to_context(**{FAMILIES + key: running})
 
     def _fail(self, key: str, weight: float, message: str) -> None:
