@@ -8,7 +8,8 @@ prepare   reads the datasets, splits them, and writes problem files of plain arr
 train     trains the networks of these files, on a GPU if there is one; it needs only torch, numpy, pandas and
           safetensors, so the folder can be taken to a machine that has nothing else (--only train);
 explore   compares settings on the validation rows of the random draws and writes results/level_choices.csv;
-score     fits the baselines, scores everything on the test rows, each looked at once, and writes the table.
+baselines fits the baselines, on --jobs processes;
+score     scores everything on the test rows, each looked at once, and writes the table.
 
 Splits: `random` (five random draws in the proportions of the thesis, 1500/220/221), `random-common` (the test rows of
 the same draws that have a place on the grid of the screening's CNN, which is trained on those of the training rows that
@@ -24,6 +25,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,8 +96,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--file", action="append", default=[], metavar="NAME=PATH", help="copy of a registered dataset")
     parser.add_argument("--work", type=Path, default=Path("level-models"), help="folder for what is finished")
-    parser.add_argument("--only", choices=["prepare", "explore", "train", "score"], help="one of the steps")
+    parser.add_argument(
+        "--only", choices=["prepare", "explore", "train", "baselines", "score"], help="one of the steps"
+    )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--jobs", type=int, default=1, help="processes that fit baselines")
     parser.add_argument("--epochs", type=int, help="fewer epochs, to try the program out")
     parser.add_argument("--group", action="append", help="train these groups only, or explore these changes")
     parser.add_argument("--output", type=Path, default=RESULTS / "level_models.csv")
@@ -110,6 +115,8 @@ def main() -> None:
         for group in GROUPS:
             if given.group is None or group in given.group:
                 train(group, given.work, given.device, given.epochs)
+    if given.only in (None, "baselines"):
+        fit_baselines(given.work, given.jobs)
     if given.only in (None, "score"):
         score(given.work, given.output)
 
@@ -365,16 +372,7 @@ def score(work: Path, output: Path) -> None:
         if problem is None:
             continue
         predicted = dict(network_predictions(problem, work))
-        for split, (train_rows, validation, _) in problem.splits.items():
-            learned = np.concatenate([train_rows, validation])
-            for model, function in BASELINES.items():
-                key = (model, split)
-                predicted[key] = kept(work / "baselines" / f"{name}-{model}-{split}.json", function, problem, learned)
-                print(f"{name} {split} {model}", flush=True)
-            if name == MAIN and split.startswith("random:"):
-                predicted["screening_cnn", split] = kept(
-                    work / "baselines" / f"{name}-cnn-{split}.json", cnn, problem, learned
-                )
+        predicted |= {(model, split): baseline(problem, model, split, work) for model, split in baseline_keys(problem)}
         rows += summary(problem, predicted)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     with atomic_path(output) as temporary:
@@ -400,11 +398,35 @@ def network_predictions(problem: Problem, work: Path) -> Iterator[tuple[tuple[st
             yield (model, split), np.mean(gaps, axis=0) if is_best else gaps[int(np.argmin(errors))]
 
 
-def kept(path: Path, function: Callable[[Problem, Rows], Floats], problem: Problem, learned: Rows) -> Floats:
-    """Return what `function` predicts for all rows, from the file if it is there."""
+def baseline_keys(problem: Problem) -> list[tuple[str, str]]:
+    """Return (model, split) of all baselines of a dataset; the slow ones first."""
+    random = [split for split in problem.splits if split.startswith("random:")]
+    cnns = [("screening_cnn", split) for split in random if problem.name == MAIN]
+    return cnns + [(model, split) for model in BASELINES if model != "screening_cnn" for split in problem.splits]
+
+
+def baseline(problem: Problem, model: str, split: str, work: Path) -> Floats:
+    """Return what a baseline, fitted to training and validation rows, predicts for all rows; kept in a file."""
+    path = work / "baselines" / f"{problem.name}-{model}-{split.replace(':', '-')}.json"
     if not path.exists():
-        write_json(path, {"gap_ev": np.round(function(problem, learned), 5).tolist()})
+        gaps = BASELINES[model](problem, np.concatenate(problem.splits[split][:2]))
+        write_json(path, {"gap_ev": [None if np.isnan(gap) else round(float(gap), 5) for gap in gaps]})
+        print(f"{problem.name} {split} {model}", flush=True)
     return np.array(json.loads(path.read_text(encoding="utf-8"))["gap_ev"], dtype=float)
+
+
+def fit_baselines(work: Path, jobs: int) -> None:
+    """Fit all baselines that can be fitted here; solid-state energies need more than numpy and are left to `score`."""
+    problems = [problem for name in TARGETS if (problem := read_problem(name, work)) is not None]
+    with ProcessPoolExecutor(jobs) as pool:
+        waiting = [
+            pool.submit(baseline, problem, model, split, work)
+            for problem in problems
+            for model, split in baseline_keys(problem)
+            if not model.startswith("sse")
+        ]
+        for job in waiting:
+            job.result()
 
 
 def one_hots(problem: Problem) -> Floats:
@@ -463,6 +485,7 @@ BASELINES: dict[str, Callable[[Problem, Rows], Floats]] = {
     "sse_refitted": solid_state(refit=True),
     "gradient_boosting": regression("gradient_boosting"),
     "extremely_randomised_trees": regression("extremely_randomised_trees"),
+    "screening_cnn": cnn,
 }
 
 

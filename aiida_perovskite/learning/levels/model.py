@@ -263,16 +263,23 @@ class LevelModel:
             )
         elements = self.elements + new
         features = element_descriptors(elements).astype(np.float32) if self.settings.element_features else None
-        network = LevelNetwork(self.settings, len(elements), [0] * self.n_members, features)
+        reference, _ = _element_arrays(elements, self._reference_of(new))
+        network = LevelNetwork(self.settings, len(elements), [0] * self.n_members, features, reference)
         weights = dict(self.network.state_dict())
         # Without descriptors nothing is known of a new element: the mean of the others stands in for it.
         embedding = weights["embedding"]
         filling = 0 * embedding.mean(1) if self.settings.element_features else embedding.mean(1)
         weights["embedding"] = torch.cat([embedding, filling[:, None].expand(-1, len(new), -1)], dim=1)
-        if features is not None:
-            weights["features"] = torch.from_numpy(features)
+        weights |= dict(network.named_buffers())
         network.load_state_dict(weights)
         return network.eval().requires_grad_(False), elements
+
+    def _reference_of(self, new: Sequence[str]) -> Levels:
+        """Return the reference levels, with those of new elements where the shipped table has them."""
+        from aiida_perovskite.chemistry.atomic_levels import reference_levels
+
+        shipped = reference_levels()
+        return self.reference | {symbol: shipped[symbol] for symbol in new if symbol in shipped}
 
     def _in_domain(self, item: Composition) -> bool:
         return {item.a, item.b} <= set(self.seen["ab"]) and item.c in self.seen["c"] and item.d in self.seen["d"]
@@ -335,7 +342,9 @@ class LevelModel:
     def _from_content(cls, content: dict[str, Any], tensors: dict[str, torch.Tensor]) -> LevelModel:
         settings = LevelSettings.from_dict(content["settings"])
         features = tensors["features"].numpy() if settings.element_features else None
-        network = LevelNetwork(settings, len(content["elements"]), [0] * int(content["n_members"]), features)
+        elements = content["elements"]
+        reference = np.full((len(elements), 2), np.nan)  # the checkpoint's tensors hold it
+        network = LevelNetwork(settings, len(elements), [0] * int(content["n_members"]), features, reference)
         network.load_state_dict(tensors)
         return cls(
             settings=settings,
@@ -361,12 +370,21 @@ def levels_frame(
 ) -> pd.DataFrame:
     """Return what one network says about compounds as a table, one row per compound.
 
-    Columns: formula, a, b, c, d (elements), gap_ev (negative where the edges overlap), vbm_ev, cbm_ev, homo_a_ev to
-    homo_d_ev, lumo_a_ev to lumo_d_ev, vbm_weight_a to _d, cbm_weight_a to _d, and attention_{layer}_{head}_{ij}, layers
-    and heads counted from 1, i the updated site and j its partner; target_ev, nan where training had no such compound.
+    The columns are those of `frame_of_outputs`, and target_ev, nan where training had no such compound.
     """
     compositions = as_compositions(formulas)
-    found = model.outputs(compositions, member, allow_unseen=allow_unseen)
+    frame = frame_of_outputs(compositions, model.outputs(compositions, member, allow_unseen=allow_unseen))
+    targets = model.cross_validation.set_index("formula")["target_ev"]
+    return frame.assign(target_ev=frame["formula"].map(targets).astype(float))
+
+
+def frame_of_outputs(compositions: Sequence[Composition], found: LevelOutputs) -> pd.DataFrame:
+    """Return the outputs of one network as a table, one row per compound.
+
+    Columns: formula, a, b, c, d (elements), gap_ev (negative where the edges overlap), vbm_ev, cbm_ev, homo_a_ev to
+    homo_d_ev, lumo_a_ev to lumo_d_ev, vbm_weight_a to _d, cbm_weight_a to _d, and attention_{layer}_{head}_{ij}, layers
+    and heads counted from 1, i the updated site and j its partner.
+    """
     columns: dict[str, Any] = {"formula": [item.formula for item in compositions]}
     columns |= {site: [getattr(item, site) for item in compositions] for site in SITES}
     columns |= {name: getattr(found, name) for name in ("gap_ev", "vbm_ev", "cbm_ev")}
@@ -383,9 +401,7 @@ def levels_frame(
                 for j, partner in enumerate(SITES):
                     name = f"attention_{layer + 1}_{head + 1}_{own}{partner}"
                     columns[name] = found.attention[:, layer, head, i, j]
-    frame = pd.DataFrame(columns)
-    targets = model.cross_validation.set_index("formula")["target_ev"]
-    return frame.assign(target_ev=frame["formula"].map(targets).astype(float))
+    return pd.DataFrame(columns)
 
 
 def _symbols(item: Composition) -> tuple[str, str, str, str]:

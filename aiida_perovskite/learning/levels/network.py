@@ -128,9 +128,12 @@ class LevelNetwork(nn.Module):
         One seed per member, for its initial weights, which do not depend on the other members.
     features
         Descriptors of the elements, shape (n_elements, P), if `settings.element_features`.
+    reference
+        Reference HOMO and LUMO of the elements in eV, shape (n_elements, 2), if `settings.anchored`; nan counts as 0.
     """
 
     features: Tensor
+    reference: Tensor
     fractions: Tensor
 
     def __init__(
@@ -139,6 +142,7 @@ class LevelNetwork(nn.Module):
         n_elements: int,
         seeds: Sequence[int],
         features: NDArray[np.float32] | None = None,
+        reference: Floats | None = None,
     ) -> None:
         super().__init__()
         self.settings, self.n_members = settings, len(seeds)
@@ -172,6 +176,10 @@ class LevelNetwork(nn.Module):
         self.level_bias = parameter(2, fan_in=width)
         if settings.learn_exponent:
             self.exponent = nn.Parameter(torch.ones(self.n_members, settings.layers, settings.heads))
+        if settings.anchored:
+            if reference is None:
+                raise ValueError("anchored levels need the reference levels of the elements")
+            self.register_buffer("reference", reference_tensor(reference, settings))
         self.register_buffer("fractions", torch.tensor(FRACTIONS))
 
     def forward(self, sites: Tensor) -> Tensor:
@@ -189,7 +197,10 @@ class LevelNetwork(nn.Module):
         return self.from_features(self.embed(sites))
 
     def embed(self, sites: Tensor) -> Tensor:
-        """Return the features with which message passing starts, shape (M, N, 4, embedding + 1)."""
+        """Return the features with which message passing starts, shape (M, N, 4, embedding + 1).
+
+        Anchored networks carry the reference HOMO and LUMO along, as the last two.
+        """
         sites = sites.long().expand(self.n_members, *sites.shape[-2:])
         table = self.embedding
         if self.settings.element_features:
@@ -197,16 +208,22 @@ class LevelNetwork(nn.Module):
         offsets = torch.arange(self.n_members, device=sites.device)[:, None, None] * table.shape[1]
         embedded = functional.embedding(sites + offsets, table.flatten(0, 1))
         fractions = self.fractions.to(embedded.dtype)[:, None].expand(*embedded.shape[:-1], 1)
-        return torch.cat([embedded, fractions], dim=-1)
+        parts = [embedded, fractions]
+        if self.settings.anchored:
+            parts.append(self.reference.to(embedded.dtype)[sites])
+        return torch.cat(parts, dim=-1)
 
     def from_features(self, features: Tensor) -> LevelTensors:
         """Return levels and attention from the features that `embed` gives."""
-        attention = []
+        width, attention = self.settings.embedding + 1, []
+        features, anchor = features[..., :width], features[..., width:]
         for layer in range(self.settings.layers):
             message, weights = self._message(features, layer)
             attention.append(weights)
             features = features + functional.dropout(message, self.settings.dropout, self.training)
         levels = _affine(features, self.level_weight, self.level_bias)
+        if self.settings.anchored:
+            levels = levels + anchor
         return LevelTensors(levels[..., 0], levels[..., 1], tuple(attention))
 
     def _message(self, features: Tensor, layer: int) -> tuple[Tensor, Tensor]:
@@ -228,6 +245,12 @@ class LevelNetwork(nn.Module):
         joined = pooled.permute(0, 2, 3, 1, 4).flatten(3)
         message = _affine(joined, self.message_weight[layer].flatten(1, 2), self.message_bias[layer])
         return message / heads, attention
+
+
+def reference_tensor(reference_ev: Floats, settings: LevelSettings) -> Tensor:
+    """Return reference levels as the networks use them: none below the floor of the settings, 0 where there is none."""
+    tensor = torch.from_numpy(np.asarray(reference_ev, dtype=np.float32))
+    return torch.nan_to_num(tensor).clamp(min=settings.reference_floor_ev)
 
 
 def _affine(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

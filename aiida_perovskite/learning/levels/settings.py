@@ -24,6 +24,12 @@ class LevelSettings:
 
     prior_weight: float = 0.0
     """The lambda of SPEC 3: weight of the squared distance (eV^2) of all levels from the reference levels."""
+    reference_floor_ev: float = -200.0
+    """Reference levels below this are raised to it: a closed inner shell (Al 2p at -70 eV) makes no band edge wherever
+    it lies, but its square would rule the penalty. The default lies below all of the shipped table."""
+    anchored: bool = False
+    """Let the network read out how far a level is from its reference, instead of the level itself: it then starts from
+    the prior instead of having to learn it, and the penalty is on what it reads out."""
     layers: int = 3
     """Message-passing layers."""
     heads: int = 3
@@ -69,6 +75,7 @@ class LevelSettings:
     def __post_init__(self) -> None:
         checks = {
             "prior_weight": self.prior_weight >= 0,
+            "reference_floor_ev": self.reference_floor_ev < 0,
             "layers": self.layers >= 1,
             "heads": self.heads >= 1,
             "hidden": self.hidden >= 1,
@@ -104,6 +111,7 @@ class LevelSettings:
 
 _RANGES = {
     "prior_weight": "at least 0",
+    "reference_floor_ev": "below 0",
     "layers": "at least 1",
     "heads": "at least 1",
     "hidden": "at least 1",

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..checkpoint import CheckpointError, read_tensors, write_tensors
 from ..training import STATE_FILE, Clock, Progress, reproducible
-from .network import LevelNetwork
+from .network import LevelNetwork, reference_tensor
 from .settings import LevelSettings
 
 __all__ = ["LevelProblem", "LevelTask", "LevelTrainingResult", "choose_device", "train_networks"]
@@ -136,7 +136,9 @@ class _Run:
         self.problem, self.tasks, self.settings, self.device = problem, tasks, settings, device
         features = problem.features if settings.element_features else None
         seeds = [int(_sequence(settings, task).generate_state(1)[0]) for task in tasks]
-        self.network = LevelNetwork(settings, len(problem.reference_ev), seeds, features).to(device)
+        self.network = LevelNetwork(
+            settings, len(problem.reference_ev), seeds, features, problem.reference_ev if settings.anchored else None
+        ).to(device)
         self.parameters = dict(self.network.named_parameters())
         self.optimiser = torch.optim.AdamW(
             self.parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
@@ -150,8 +152,8 @@ class _Run:
         self.best_epoch = torch.zeros(len(tasks), dtype=torch.int64, device=device)
         self.sites = torch.from_numpy(problem.sites).to(device)
         self.targets = torch.from_numpy(problem.targets_ev.astype(np.float32)).to(device)
-        reference = torch.from_numpy(problem.reference_ev.astype(np.float32)).to(device)
-        self.known, self.reference = torch.isfinite(reference), torch.nan_to_num(reference)
+        self.known = torch.from_numpy(np.isfinite(problem.reference_ev)).to(device)
+        self.reference = reference_tensor(problem.reference_ev, settings).to(device)
         weights = [settings.prior_weight if task.prior_weight is None else task.prior_weight for task in tasks]
         self.prior_weights = torch.tensor(weights, dtype=torch.float32, device=device)
         self.held_out = _padded([task.held_out for task in tasks], device)

@@ -56,12 +56,12 @@ def test_a_changed_checkpoint_is_refused(model: LevelModel, tmp_path: Path):
         LevelModel.load(tmp_path / TENSOR_FILE, tmp_path / JSON_FILE)
 
 
-@pytest.mark.parametrize("element_features", [False, True])
+@pytest.mark.parametrize("options", [{}, {"element_features": True, "anchored": True}])
 def test_an_unseen_element_is_flagged_and_predicted_only_on_request(
-    table: pd.DataFrame, tiny: LevelSettings, element_features: bool
+    table: pd.DataFrame, tiny: LevelSettings, options: dict
 ):
-    settings = replace(tiny, element_features=element_features)
-    model = LevelModel.train(table["formula"], table["gap_ev"], settings, reference={})
+    settings = replace(tiny, **options)
+    model = LevelModel.train(table["formula"], table["gap_ev"], settings)
     with pytest.raises(UnseenElementError, match="Tl"):
         model.predict(["Cs2TlBiBr6"])
     row = model.predict(["Cs2TlBiBr6", "Cs2AgBiBr6"], allow_unseen=True)

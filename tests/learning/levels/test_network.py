@@ -27,6 +27,7 @@ SMALL: dict[str, Any] = {
     "members": 2,
 }
 SYMBOLS = sorted({"Cs", "Ag", "Bi", "Br", "Rb", "In", "Cl", "Li", "Al", "I", "Ge", "Sn", "F"})
+REFERENCE = np.random.default_rng(1).uniform(-5, 5, size=(len(SYMBOLS), 2))
 
 
 class OneMember(nn.Module):
@@ -50,7 +51,7 @@ class LevelTests(CompositionNetworkTests):
         return np.random.default_rng(0).normal(size=(len(SYMBOLS), 5)).astype(np.float32)
 
     def make_network(self) -> nn.Module:
-        network = LevelNetwork(self.settings(), len(SYMBOLS), [0], self.features())
+        network = LevelNetwork(self.settings(), len(SYMBOLS), [0], self.features(), REFERENCE)
         with torch.no_grad():  # zeros at the start, in the variant with descriptors
             network.embedding.add_(
                 0.1 * torch.randn(network.embedding.shape, generator=torch.Generator().manual_seed(1))
@@ -62,9 +63,7 @@ class LevelTests(CompositionNetworkTests):
         return torch.tensor([[SYMBOLS.index(symbol) for symbol in (i.a, i.b, i.c, i.d)] for i in items])
 
     def train(self) -> nn.Module:
-        problem = LevelProblem(
-            self.encode(self.formulas).numpy(), np.arange(4.0), np.full((len(SYMBOLS), 2), -1.0), self.features()
-        )
+        problem = LevelProblem(self.encode(self.formulas).numpy(), np.arange(4.0), REFERENCE, self.features())
         task = LevelTask("one", 0, np.arange(3), np.arange(3, 4))
         return OneMember(train_networks(problem, [task], self.settings()).network)
 
@@ -74,7 +73,14 @@ class TestThesisNetwork(LevelTests):
 
 
 class TestVariant(LevelTests):
-    options = {"learn_exponent": True, "element_features": True, "dropout": 0.1, "censored": True, "averaging": 0.9}
+    options = {
+        "learn_exponent": True,
+        "element_features": True,
+        "dropout": 0.1,
+        "censored": True,
+        "averaging": 0.9,
+        "anchored": True,
+    }
 
 
 def network_of(members: int, **options: Any) -> tuple[LevelNetwork, Tensor]:
@@ -147,6 +153,20 @@ def test_a_member_does_not_depend_on_the_others():
     torch.testing.assert_close(together(sites)[2], alone(sites)[0], rtol=1e-5, atol=1e-6)
 
 
-def test_descriptors_are_asked_for():
+def test_what_is_needed_is_asked_for():
     with pytest.raises(ValueError, match="descriptors"):
         LevelNetwork(LevelSettings(element_features=True), 5, [0])
+    with pytest.raises(ValueError, match="reference levels"):
+        LevelNetwork(LevelSettings(anchored=True), 5, [0])
+
+
+def test_anchored_levels_start_from_the_reference():
+    settings = LevelSettings.from_dict(SMALL | {"anchored": True, "reference_floor_ev": -3.0})
+    network = LevelNetwork(settings, len(SYMBOLS), [0], reference=REFERENCE)
+    with torch.no_grad():
+        network.level_weight.zero_()
+        network.level_bias.zero_()
+    sites = torch.arange(8).view(2, 4)
+    found = LevelOutputs.of_member(network.levels(sites), 0)
+    np.testing.assert_allclose(found.homo_ev, np.maximum(REFERENCE[:8, 0], -3.0).reshape(2, 4), rtol=1e-5)
+    np.testing.assert_allclose(found.lumo_ev, np.maximum(REFERENCE[:8, 1], -3.0).reshape(2, 4), rtol=1e-5)
