@@ -26,7 +26,8 @@ def propose_phases(
     Parameters
     ----------
     settings
-        ``max_structures`` per phase and ``max_above_hull_mev_per_atom`` of known phases.
+        ``max_structures`` per phase, ``max_atoms`` of a structure type that is tried (None or not given: any) and
+        ``max_above_hull_mev_per_atom`` of known phases.
     known
         Table of the phases that exist (``formula``, ``formation_energy_ev_per_atom``). Without it every neutral
         formula with a structure type competes, whether or not such a compound was ever seen.
@@ -53,10 +54,16 @@ def propose_phases(
         found = competing_compositions(compound, _near_hull(compound, table, settings["max_above_hull_mev_per_atom"]))
     phases = [{"formula": phase.formula, "source": phase.source} for phase in found]
     phases += [{"formula": name, "source": "user"} for name in sorted(own - {phase.formula for phase in found})]
+    max_atoms = settings.get_dict().get("max_atoms")
+    small = ""
+    if max_atoms is not None:
+        small = f" in a cell of at most {max_atoms} atoms"
+        notes.append(f"structure types of more than {max_atoms} atoms were not tried (setting max_atoms)")
     missing = []
     for phase in list(phases):
-        if phase["formula"] not in own and not phase_structures(phase["formula"], 1):
-            missing.append({"formula": phase["formula"], "why": "no structure type has this formula; give a structure"})
+        if phase["formula"] not in own and not phase_structures(phase["formula"], 1, max_atoms):
+            why = f"no structure type has this formula{small}; give a structure"
+            missing.append({"formula": phase["formula"], "why": why})
             phases.remove(phase)
     return Dict({"phases": phases, "missing": missing, "notes": notes})
 
@@ -87,9 +94,8 @@ def write_phases_input(formula: Str, parameters: Dict, settings: Dict, **structu
     from aiida_perovskite.engines.chgnet import phases_input
 
     own = [(f"user {label}", node.get_ase()) for label, node in sorted(structures.items())]
-    return json_file(
-        phases_input(own or phase_structures(formula.value, settings["max_structures"]), parameters.get_dict())
-    )
+    limits = settings["max_structures"], settings.get_dict().get("max_atoms")
+    return json_file(phases_input(own or phase_structures(formula.value, *limits), parameters.get_dict()))
 
 
 @calcfunction  # type: ignore[untyped-decorator]

@@ -166,6 +166,6 @@ class PhasesWorkChain(StepWorkChain):
         """Add formula, structures and the lowest structure to the shared ports."""
         super().define(spec)
         spec.input("formula", valid_type=Str, help="Reduced formula of the phase.")
-        spec.input("settings", valid_type=Dict, help="`max_structures`: how many structure types are tried.")
+        spec.input("settings", valid_type=Dict, help="`max_structures`, `max_atoms`: which structure types are tried.")
         spec.input_namespace("structures", valid_type=StructureData, required=False, help="The user's own structures.")
         spec.output("structure", valid_type=StructureData, help="The lowest structure.")

@@ -74,7 +74,8 @@ class StabilityWorkChain(OnceMixin):
         """Relax the structures of the next phase."""
         name = self.ctx.phases[self.ctx.position]
         workflow, inputs = step_inputs("phases", self.inputs.phases)
-        settings = Dict({"max_structures": self.inputs.settings["max_structures"]})
+        chosen = self.inputs.settings.get_dict()
+        settings = Dict({"max_structures": chosen["max_structures"], "max_atoms": chosen.get("max_atoms")})
         own = self._own_structures().get(name)
         if own:
             inputs["structures"] = own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -150,3 +151,22 @@ def test_only_phases_near_the_hull_of_the_table_are_offered() -> None:
     assert found["notes"] == []
     assumed = propose_phases(Str("AgBiCs2Cl6"), Dict(SETTINGS))
     assert "was not looked up" in assumed["notes"][0]
+
+
+def test_a_phase_without_a_small_structure_type_is_named_as_missing() -> None:
+    from aiida.orm import Dict, Str
+
+    from aiida_perovskite.calculations.stability import propose_phases, write_phases_input
+
+    settings = Dict({**SETTINGS, "max_atoms": 16})
+    found = propose_phases(Str("AgBiCs2Br6"), settings)
+    offered = {phase["formula"] for phase in found["phases"]}
+    assert {"Cs3Bi2Br9", "CsAgBr2", "CsAg2Br3", "CsBr", "AgBr", "BiBr3"} <= offered
+    missing = {entry["formula"]: entry["why"] for entry in found["missing"]}
+    assert "in a cell of at most 16 atoms" in missing["Cs2AgBr3"]
+    assert "more than 16 atoms were not tried" in found["notes"][-1]
+    given = propose_phases(Str("AgBiCs2Br6"), settings, structures=Dict({"Cs2AgBr3": 1}))
+    assert "Cs2AgBr3" not in {entry["formula"] for entry in given["missing"]}, "one's own structure may be larger"
+    written = write_phases_input(Str("Cs3Bi2Br9"), Dict({}), settings)
+    sizes = [len(entry["structure"]["symbols"]) for entry in json.loads(written.get_content())["structures"]]
+    assert sizes == [14], "Cs3Cr2Cl9 has 28"

@@ -82,6 +82,13 @@ def test_known_polymorphs_are_offered(formula: str, first: str, among: set[str])
     assert len(phase_structures(formula, most=1)) == 1
 
 
+def test_large_cells_can_be_left_out_and_the_next_fitting_type_takes_their_place() -> None:
+    assert {name for name, _ in phase_structures("CsBiBr4", most=3)} == {"TlAlF4", "CsAlCl4", "KBrF4"}
+    small = phase_structures("CsBiBr4", most=3, max_atoms=16)
+    assert [name for name, atoms in small] == ["TlAlF4", "KBrF4"]
+    assert phase_structures("Cs2AgBr3", max_atoms=16) == [], "its only type has 24 atoms"
+
+
 def test_either_cation_is_tried_as_the_large_one_only_where_sizes_are_close() -> None:
     def large(formula: str) -> set[str]:
         return {name.partition(" with ")[2].partition(" ")[0] for name, _ in phase_structures(formula, most=99)}

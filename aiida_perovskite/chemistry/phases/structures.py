@@ -53,7 +53,9 @@ _FAVOURED = {
 }
 
 
-def phase_structures(formula: str, most: int = MOST_STRUCTURES) -> list[tuple[str, Atoms]]:
+def phase_structures(
+    formula: str, most: int = MOST_STRUCTURES, max_atoms: int | None = None
+) -> list[tuple[str, Atoms]]:
     """Build the structure types that a halide's formula fits, to be relaxed and compared.
 
     Parameters
@@ -62,14 +64,16 @@ def phase_structures(formula: str, most: int = MOST_STRUCTURES) -> list[tuple[st
         A halide with one or two cations, in any spelling.
     most
         How many to give at most.
+    max_atoms
+        Largest primitive cell that is given; None: any.
 
     Returns
     -------
     list of (str, ase.Atoms)
         Name of the type and its primitive cell: first the types that halides of the ion are known for, then by how
         well the coordination fits the ratio of radii; those that do not fit are left out. Empty if no type has this
-        formula, or a radius is in no table. The cell is as large as the first cation and halide to touch need it:
-        their distance is the sum of their octahedral radii.
+        formula in so small a cell, or a radius is in no table. The cell is as large as the first cation and halide to
+        touch need it: their distance is the sum of their octahedral radii.
 
     Raises
     ------
@@ -92,6 +96,7 @@ def phase_structures(formula: str, most: int = MOST_STRUCTURES) -> list[tuple[st
     ranked.sort(key=lambda entry: entry[:3])
     best = min(entry[1] for entry in ranked)
     ranked = [entry for entry in ranked if entry[1] <= max(_WORST_MISFIT, best)]
+    ranked = [entry for entry in ranked if max_atoms is None or len(entry[-1]) <= max_atoms]
     names = [name for *_, name, _ in ranked]
     return [
         (name if names.count(name) == 1 else f"{name} with {elements['C']} as the large cation", atoms)
