@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .checkpoint import atomic_path, write_json
@@ -83,7 +84,8 @@ def network_alone(model: LevelModel, member: int) -> LevelModel:
     weights = {name: weight[member : member + 1] for name, weight in network.named_parameters()}
     shared = dict(network.named_buffers())
     features = shared["features"].numpy() if model.settings.element_features else None
-    alone = LevelNetwork(model.settings, len(model.elements), [0], features)
+    reference = np.full((len(model.elements), 2), np.nan)  # where the networks have one, it is among what they share
+    alone = LevelNetwork(model.settings, len(model.elements), [0], features, reference)
     alone.load_state_dict(weights | shared)
     return replace(model, network=alone.eval().requires_grad_(False))
 

@@ -82,7 +82,10 @@ def test_tables_and_models_through_verdi(run: Callable[..., Any], checkpoint: Pa
     assert (folder / "model.safetensors").read_bytes() == (checkpoint / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("command", ["space", "phases", "train", "predict", "screen", "campaign", "setup"])
+COMMANDS = ["space", "phases", "train", "predict", "screen", "interpret", "explain", "campaign", "setup"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches(run: Callable[..., Any], command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0

@@ -19,6 +19,7 @@ from aiida_perovskite.learning.interpretation import (
     interpret_levels,
     levels_of_members,
     members_of_levels,
+    network_alone,
 )
 from aiida_perovskite.learning.levels import LevelModel, LevelSettings, levels_frame
 
@@ -117,3 +118,13 @@ def test_tables_of_other_compounds_are_refused(levels: pd.DataFrame, found: Inte
     doubled: Any = pd.concat([levels, levels.iloc[[0]]])
     with pytest.raises(FamilyDataError, match="more than once"):
         members_of_levels(doubled)
+
+
+@pytest.mark.parametrize("option", ["anchored", "element_features", "learn_exponent"])
+def test_a_network_alone_says_what_it_says_among_the_others(option: str) -> None:
+    settings = {name: value for name, value in OVERRIDES["levels"].items() if name != "prior_weights"}
+    settings |= {"epochs": 1, option: True}
+    table = gap_table(20)
+    model = LevelModel.train(table["formula"], table["gap_ev"], LevelSettings.from_dict(settings))
+    alone = levels_frame(network_alone(model, 1), table["formula"], 0)
+    pd.testing.assert_frame_equal(alone, levels_frame(model, table["formula"], 1), rtol=1e-4, atol=1e-5)
