@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from aiida_perovskite.learning.generative.space import ELEMENTS, GROUPS, ROWS, encode, space_codes
 from aiida_perovskite.learning.generative.table import ElpasoliteTable
@@ -19,3 +20,12 @@ def smooth_table(compounds: int, seed: int = 0) -> ElpasoliteTable:
     codes = np.random.default_rng(seed).choice(space_codes(), compounds, replace=False)
     columns = [[ELEMENTS[index] for index in column] for column in encode(codes).T]
     return ElpasoliteTable.from_rows(*columns, smooth_energies(codes))
+
+
+def smooth_frame(compounds: int, seed: int = 0) -> pd.DataFrame:
+    """Return such a table as the columns that commands and nodes hold."""
+    codes = np.random.default_rng(seed).choice(space_codes(), compounds, replace=False)
+    columns = {
+        site: [ELEMENTS[index] for index in column] for site, column in zip("abcd", encode(codes).T, strict=True)
+    }
+    return pd.DataFrame(columns).assign(formation_energy_ev_per_atom=smooth_energies(codes))

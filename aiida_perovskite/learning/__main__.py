@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,21 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .command_input import EXIT_BAD_INPUT, BadInput, read_json_settings, read_table
+from .generative import commands
 from .settings import TrainingSettings
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from .levels.model import LevelModel
 
-EXIT_BAD_INPUT = 2
 EXIT_OUT_OF_SPACE = 3
-
-
-class BadInput(click.ClickException):
-    """One sentence about what to change, and exit code 2."""
-
-    exit_code = EXIT_BAD_INPUT
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -68,8 +60,8 @@ def train(
     """
     from .gap_model import GapModel
 
-    chosen = TrainingSettings.from_dict(_read_settings(settings))
-    frame = _read_table(table, ["formula", target])
+    chosen = TrainingSettings.from_dict(read_json_settings(settings))
+    frame = read_table(table, ["formula", target])
     start = _load_model(initial) if initial else None
     model = GapModel.train(
         frame["formula"].astype(str),
@@ -127,8 +119,8 @@ def train_levels(
     from .levels.model import LevelModel
     from .levels.settings import LevelSettings
 
-    chosen = LevelSettings.from_dict(_read_settings(settings))
-    frame = _read_table(table, ["formula", target])
+    chosen = LevelSettings.from_dict(read_json_settings(settings))
+    frame = read_table(table, ["formula", target])
     model = LevelModel.train(
         frame["formula"].astype(str),
         frame[target].astype(float),
@@ -179,14 +171,14 @@ def families(
     from .families.settings import FamilySettings
     from .interpretation import interpret_levels, levels_of_members
 
-    chosen = FamilySettings.from_dict(_read_settings(settings))
+    chosen = FamilySettings.from_dict(read_json_settings(settings))
     model = _load_level_model(model_folder)
     if levels is None:
         frame = levels_of_members(model, model.cross_validation["formula"])
         with atomic_path(output / "levels.parquet") as temporary:
             frame.to_parquet(temporary, index=False)
     else:
-        frame = _read_table(levels, ["member", "formula"])
+        frame = read_table(levels, ["member", "formula"])
     found = interpret_levels(
         model, frame, chosen, attribution_steps=attribution_steps, progress=lambda line: click.echo(line, err=True)
     )
@@ -219,7 +211,7 @@ def predict(
     gap_ev is the mean of the ensemble and std_ev its spread; lower_ev and upper_ev hold the gap with the given
     confidence; in_domain says whether training saw each element on that site: where it did not, trust nothing.
     """
-    names = [*formulas, *(_read_table(table, ["formula"])["formula"].astype(str) if table else ())]
+    names = [*formulas, *(read_table(table, ["formula"])["formula"].astype(str) if table else ())]
     if not names:
         raise BadInput("Nothing to predict: give formulas, or a table with --table.")
     frame = _load_model(model_folder).predict(names, confidence=confidence, window_ev=window or None, threads=threads)
@@ -246,32 +238,6 @@ def write_model(model: Any, folder: Path) -> None:
     (folder / STATE_FILE).unlink(missing_ok=True)
 
 
-def _read_settings(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"The settings {path} cannot be read as JSON: {error}.") from None
-    if not isinstance(content, dict):
-        raise BadInput(f'The settings {path} must be a JSON object such as {{"epochs": 300}}.')
-    return content
-
-
-def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"The table {path} cannot be read: {error}") from None
-    if missing := [name for name in columns if name not in frame]:
-        raise BadInput(
-            f"The table {path} lacks the columns {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}."
-        )
-    return frame
-
-
 def _load_model(folder: Path) -> Any:
     from .gap_model import JSON_FILE, TENSOR_FILE, GapModel
 
@@ -282,6 +248,10 @@ def _load_level_model(folder: Path) -> LevelModel:
     from .levels.model import JSON_FILE, TENSOR_FILE, LevelModel
 
     return LevelModel.load(folder / TENSOR_FILE, folder / JSON_FILE)
+
+
+for command in commands.COMMANDS:
+    main.add_command(command)
 
 
 def run(command: Callable[[], Any] = main) -> None:

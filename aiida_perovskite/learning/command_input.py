@@ -1,0 +1,48 @@
+"""What the commands of this room read: settings and tables, refused in one sentence where they will not do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXIT_BAD_INPUT = 2
+
+
+class BadInput(click.ClickException):
+    """One sentence about what to change, and exit code 2."""
+
+    exit_code = EXIT_BAD_INPUT
+
+
+def read_json_settings(path: Path | None) -> dict[str, Any]:
+    """Read a JSON object of settings; without a file there are none."""
+    if path is None:
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"The settings {path} cannot be read as JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise BadInput(f'The settings {path} must be a JSON object such as {{"epochs": 300}}.')
+    return content
+
+
+def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Read a CSV or Parquet file that has at least these columns."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"The table {path} cannot be read: {error}") from None
+    if missing := [name for name in columns if name not in frame]:
+        raise BadInput(
+            f"The table {path} lacks the columns {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}."
+        )
+    return frame

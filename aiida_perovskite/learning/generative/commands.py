@@ -1,0 +1,126 @@
+"""Commands of inverse design: ``python -m aiida_perovskite.learning train-generator | sample-generator | ...``.
+
+They read tables with the columns ``a``, ``b``, ``c``, ``d`` (symbols) and ``formation_energy_ev_per_atom``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..command_input import read_json_settings, read_table
+from . import GENERATORS
+
+if TYPE_CHECKING:
+    from .table import ElpasoliteTable
+
+COLUMNS = ("a", "b", "c", "d", "formation_energy_ev_per_atom")
+PATH = click.Path(path_type=Path)
+TABLE = click.option("--table", required=True, type=PATH, help="CSV or Parquet: a, b, c, d, " + COLUMNS[-1] + ".")
+MODEL = click.option("--model", required=True, type=PATH, help="Folder that train-generator wrote.")
+
+
+@click.command("train-generator")
+@TABLE
+@click.option("--generator", required=True, type=click.Choice(list(GENERATORS)), help="Kind of generator.")
+@click.option("--settings", type=PATH, help="JSON object of its settings [default: {}].")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the training.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--output", required=True, type=PATH, help="Folder for the generator.")
+def train_generator(table: Path, generator: str, settings: Path | None, seed: int, device: str, output: Path) -> None:
+    """Train a generator of compositions by energy class, and write it to a folder.
+
+    A training that was interrupted resumes when the same command is given again.
+    """
+    from . import generator_type
+
+    kind = generator_type(generator)
+    rows = read_elpasolites(table)
+    chosen = kind.settings_type.from_dict(read_json_settings(settings))
+    fitted = kind.fit(
+        rows,
+        chosen,
+        seed,
+        progress=lambda line: click.echo(line, err=True),
+        workdir=output,
+        device=device,
+    )
+    fitted.save(output)
+    click.echo(f"{generator} trained on {rows.n_compounds} compounds. Generator in {output}.")
+
+
+@click.command("sample-generator")
+@MODEL
+@TABLE
+@click.option("--target", required=True, help="E.g. 'formation energy < -2.3 eV/atom'.")
+@click.option("-n", "n", required=True, type=int, help="Number of compounds.")
+@click.option("--exclude", multiple=True, help="Symbol of an element that is not wanted; may be repeated.")
+@click.option("--settings", type=PATH, help="JSON object of design settings [default: {}].")
+@click.option("--output", required=True, type=PATH, help="Folder for the table and its summary.")
+def sample_generator(
+    model: Path, table: Path, target: str, n: int, exclude: tuple[str, ...], settings: Path | None, output: Path
+) -> None:
+    """Propose compounds for a target energy, ranked by prediction.
+
+    \b
+    The folder then holds
+      compositions.csv   energies with intervals, charge balance, tolerance factors, known or new
+      summary.json       counts, and the error of the regression that predicts
+
+    The table must be the one that the generator was trained on.
+    """
+    from ..checkpoint import atomic_path, write_json
+    from . import load_generator
+    from .design import DesignSettings, EnergyTarget, design
+
+    wanted, chosen = EnergyTarget.parse(target), DesignSettings.from_dict(read_json_settings(settings))
+    found = design(load_generator(model), read_elpasolites(table), wanted, n, chosen, exclude=exclude)
+    with atomic_path(output / "compositions.csv") as temporary:
+        found.compositions.to_csv(temporary, index=False)
+    write_json(output / "summary.json", found.summary)
+    click.echo(f"{len(found.compositions)} compounds, {found.summary['n_known']} of them known. Table in {output}.")
+
+
+@click.command("evaluate-generator")
+@MODEL
+@TABLE
+@click.option("--settings", type=PATH, help="JSON object of evaluation settings [default: {}].")
+@click.option("--output", required=True, type=PATH, help="Folder for the metrics and the truth.")
+def evaluate_generator(model: Path, table: Path, settings: Path | None, output: Path) -> None:
+    """Hold a generator against the truth: precision, coverage, element distributions of energy classes.
+
+    \b
+    The folder then holds
+      evaluation.csv          one row of metrics per class
+      truth.npz, truth.json   energies and classes of the whole space, from a regression on all rows of the table
+    """
+    from ..checkpoint import atomic_path
+    from . import load_generator
+    from .evaluation import EvaluationSettings, evaluate
+    from .truth import Truth
+
+    chosen = EvaluationSettings.from_dict(read_json_settings(settings))
+    rows, generator = read_elpasolites(table), load_generator(model)
+    truth = Truth.fit(rows, chosen.truth)
+    frame = evaluate(generator, rows, truth, chosen)
+    truth.save(output)
+    with atomic_path(output / "evaluation.csv") as temporary:
+        frame.to_csv(temporary, index=False)
+    for row in frame.itertuples():
+        click.echo(
+            f"class {row.requested}: precision {row.precision:.3f}, coverage {row.coverage:.3f}, "
+            f"JS distance {row.js_distance:.3f}"
+        )
+
+
+COMMANDS = (train_generator, sample_generator, evaluate_generator)
+
+
+def read_elpasolites(path: Path) -> ElpasoliteTable:
+    """Read the training table from a file."""
+    from .table import ElpasoliteTable
+
+    frame = read_table(path, list(COLUMNS))
+    return ElpasoliteTable.from_rows(*(frame[column] for column in COLUMNS))
