@@ -94,10 +94,10 @@ def stored_once(node: CompositionTableData) -> CompositionTableData:
 
 
 def latest_model(identifier: str | None) -> ModelCheckpointData:
-    """Return the gap model with this identifier, or the newest one of the profile; ValueError for a level model."""
+    """Return the gap model with this identifier, or the newest one of the profile; ValueError for another model."""
     from aiida.orm import QueryBuilder, load_node
 
-    from aiida_perovskite.data.model import LEVELS, ModelCheckpointData
+    from aiida_perovskite.data.model import GAPS, ModelCheckpointData
 
     if identifier is not None:
         node = load_node(identifier)
@@ -105,7 +105,7 @@ def latest_model(identifier: str | None) -> ModelCheckpointData:
             raise ValueError(f"node {identifier} is not a trained model but a {type(node).__name__}")
         node.require_gap_model()
         return node
-    of_gaps = {"attributes.architecture": {"!==": LEVELS}}
+    of_gaps = {"attributes.architecture": GAPS}
     query = QueryBuilder().append(ModelCheckpointData, filters=of_gaps, tag="model")
     query.order_by({"model": {"ctime": "desc"}})
     newest: ModelCheckpointData | None = query.first(flat=True)

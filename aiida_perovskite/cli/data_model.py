@@ -47,7 +47,9 @@ def model_list(raw: bool) -> None:
 def model_show(datum: ModelCheckpointData) -> None:
     """Show architecture, settings, seed, errors and versions."""
     content = datum.checkpoint
-    shown = ("architecture", "target", "seed", "settings", "data_sha256", "seen_elements", "metrics", "versions")
+    shown = ["architecture", "target", "seed", "settings", "data_sha256", "seen_elements", "metrics", "versions"]
+    if datum.is_generator:
+        shown = ["name", "seed", "settings", "data_sha256", "class_counts", "edges_ev_per_atom"]
     echo.echo_dictionary({key: content[key] for key in shown})
 
 

@@ -69,3 +69,38 @@ def test_a_damaged_checkpoint_is_refused_in_one_sentence(
     with pytest.raises(ValueError, match=r"\w") as caught:
         ModelCheckpointData.from_folder(copy)
     assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_may_hold_a_generator(aiida_profile_clean: Any, folder: Path, tmp_path: Path) -> None:
+    """It draws the same compositions, goes through a copy, and commands that want gaps refuse it in one sentence."""
+    from smooth_elpasolites import smooth_table
+
+    from aiida_perovskite.cli.common import latest_model
+    from aiida_perovskite.data.model import GAPS, GENERATOR_FILES, ModelCheckpointData
+    from aiida_perovskite.learning import cnn
+    from aiida_perovskite.learning.generative import generator, generator_type
+
+    assert cnn.ARCHITECTURE == GAPS
+    assert list(GENERATOR_FILES.values()) == [generator.TENSOR_FILE, generator.JSON_FILE]
+    model = generator_type("independent").fit(smooth_table(100))
+    model.save(tmp_path / "generator")
+    node = ModelCheckpointData.from_folder(tmp_path / "generator").store()
+    assert (node.base.attributes.get("architecture"), node.base.attributes.get("n_training")) == (
+        "generator:independent",
+        model.class_counts.sum(),
+    )
+    assert node.load_generator().sample(4, 20, 1).tolist() == model.sample(4, 20, 1).tolist()
+    assert node.clone().store().base.caching.get_hash() == node.base.caching.get_hash()
+    for wants_gaps in (node.load_model, node.load_gap_model, node.load_level_model):
+        with pytest.raises(ValueError, match=r"is a generator of compositions .* predicts no gaps: give a model"):
+            wants_gaps()
+    gaps = ModelCheckpointData.from_folder(folder).store()
+    with pytest.raises(ValueError, match="generates nothing: give one that"):
+        gaps.load_generator()
+    ModelCheckpointData.from_folder(tmp_path / "generator").store()
+    assert latest_model(None).pk == gaps.pk
+    with pytest.raises(ValueError, match="is a generator of compositions"):
+        latest_model(str(node.pk))
+    (tmp_path / "generator" / "generator.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match="damaged or truncated"):
+        ModelCheckpointData.from_folder(tmp_path / "generator")
