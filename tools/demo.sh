@@ -11,10 +11,10 @@ if ! verdi -v critical daemon status >/dev/null 2>&1; then
     trap 'verdi daemon stop' EXIT
 fi
 
-# A quick training, a coarse absorption and semilocal bands keep the demo short; three candidates at once fill two cores
-# while jobs are started and read.
+# A quick training, competitors with small cells only, a coarse absorption and semilocal bands keep the demo short; three
+# candidates at once fill two cores while jobs are started and read.
 aiida-perovskite screen --campaign demo --complete --train-protocol fast --protocol absorption=fast \
-    --protocol bands=semilocal --max-concurrent 3
+    --protocol bands=semilocal --protocol stability=small --max-concurrent 3
 mkdir -p campaign-reports
 aiida-perovskite campaign report demo --output campaign-reports/demo.html
 

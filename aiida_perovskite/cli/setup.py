@@ -43,7 +43,7 @@ def cmd_profile(name: str) -> None:
     profile = load_profile(name, allow_switch=True)
     # Two seconds, the default, fail on a loaded machine.
     config.set_option("daemon.timeout", 30, scope=profile.name)
-    config.set_option("runner.poll.interval", 1, scope=profile.name)
+    config.set_option("runner.poll.interval", 2, scope=profile.name)
     # What has been computed is not computed again.
     config.set_option("caching.default_enabled", True, scope=profile.name)
     config.store()
@@ -184,6 +184,6 @@ def _localhost(config: object) -> Computer:
             workdir=str(Path(config.dirpath) / "scratch"),  # type: ignore[attr-defined]
         ).store()
         computer.configure(safe_interval=0)
-        computer.set_minimum_job_poll_interval(1)
+        computer.set_minimum_job_poll_interval(2)  # each poll is a transaction of the database
         computer.set_default_mpiprocs_per_machine(1)
         return computer

@@ -82,8 +82,12 @@ def prepare_pbe(atoms: Any, parameters: dict[str, Any], n_electrons: int) -> Any
 
     moment = abs(float(atoms.get_initial_magnetic_moments().sum()))
     highest = math.ceil((n_electrons + moment) / 2)  # bands of the majority spin
+    symmetry: dict[str, Any] = {}
     if "kpoint_density" in parameters:
         kpoints = {"density": parameters["kpoint_density"], "gamma": True}
+        # Glide planes and screw axes too: a third of the k-points of many a competing phase. Only where nothing but the
+        # energy is wanted: with matrix elements and hybrid functionals such operations were not tested.
+        symmetry = {"symmorphic": False}
     else:
         kpoints = {"size": tuple(parameters["kpoints"]), "gamma": True}
     calc = GPAW(
@@ -97,6 +101,7 @@ def prepare_pbe(atoms: Any, parameters: dict[str, Any], n_electrons: int) -> Any
             "eigenstates": parameters["convergence_eigenstates_ev2_per_electron"],
             "density": parameters["convergence_density"],
         },
+        symmetry=symmetry,
         maxiter=parameters["max_scf_steps"],
         txt="gpaw.txt",
     )
