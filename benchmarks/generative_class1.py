@@ -71,12 +71,16 @@ AUTOREGRESSIVE_CHOICES: tuple[dict[str, Any], ...] = (
     {"width": 256},
     {"hidden_layers": 3},
     {"element_scale": 0.0},
-    {"element_scale": 1.0},
-    {"weight_decay": 0.01},
-    {"weight_decay": 1.0},
+    {"element_scale": 0.3},
+    {"least_width": 0.1},
+    {"dropout": 0.0},
+    {"dropout": 0.1},
+    {"dropout": 0.3},
+    {"weight_decay": 0.1},
+    {"weight_decay": 3.0},
     {"learning_rate": 1e-3},
-    {"updates": 1_500},
-    {"updates": 6_000},
+    {"updates": 1_000},
+    {"updates": 4_000},
 )
 CHOICES = {"vae": VAE_CHOICES, "autoregressive": AUTOREGRESSIVE_CHOICES}
 

@@ -12,8 +12,8 @@ rows of a class can say something of thousands of compositions. It sees the sum 
 cannot tell A and B apart.
 
 An ensemble is averaged in probability. Each member leaves out one fold of the compounds; on what was left out, the
-sharpness is chosen (see `selection`): how far the odds of a class are raised before compositions are drawn. Sharp
-classes are sampled evenly up to their edge; without it, compositions near the edge blur them.
+sharpness is chosen (`selection.choose_sharpness`): from draws by the class probabilities as they are to even draws
+from as many of the likeliest compositions as the class is expected to have.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .batched import Perceptron, member_weights, resolve_device
+from .batched import BatchedLinear, Perceptron, member_weights, resolve_device
 from .generator import Generator, Progress
 from .selection import choose_sharpness, compound_folds, held_out_log_likelihood, sharpened
 from .settings import AutoregressiveSettings
@@ -87,12 +87,13 @@ class OrdinalNetwork(nn.Module):
 
     def of_pairs(self, pairs: Tensor) -> Tensor:
         """Return position and width, (M, P, 39 x 39, 2), of P pairs {A, B}, (P, 2), with all C and D."""
-        first = self.net.layers[0]
-        of_ab, of_c, of_d = (self.features @ part for part in first.weight.split(_FEATURES, dim=1))
+        first = cast(BatchedLinear, self.net.layers[0])
+        parts = [first.weight[:, start : start + _FEATURES] for start in range(0, 3 * _FEATURES, _FEATURES)]
+        of_ab, of_c, of_d = (self.features @ part for part in parts)
         of_cd = (of_c[:, :, None] + of_d[:, None, :]).flatten(1, 2) + first.bias
         hidden = (of_ab[:, pairs[:, 0]] + of_ab[:, pairs[:, 1]])[:, :, None] + of_cd[:, None]
         output: Tensor = self.net.after_first(hidden.flatten(1, 2))
-        return self._position_and_width(output).unflatten(1, (len(pairs), _CELLS))
+        return self._position_and_width(output.reshape(len(output), len(pairs), _CELLS, 2))
 
     def _position_and_width(self, output: Tensor) -> Tensor:
         position, width = output.unbind(-1)
@@ -111,6 +112,7 @@ class Autoregressive(Generator):
     held_out: dict[str, Any]
     """What was found on them: log_likelihood per row, and overlap with the classes by sharpness."""
     device = torch.device("cpu")
+    _kept: tuple[tuple[int, float], Floats] | None = None
 
     @classmethod
     def _fit_many(
@@ -146,7 +148,8 @@ class Autoregressive(Generator):
 
     def class_probabilities(self, codes: Ints) -> Floats:
         """Return p(class | composition) of codes (N,), shape (N, 10): the mean over the members, not sharpened."""
-        return self._member_probabilities(codes).mean(axis=0)
+        mean: Floats = self._member_probabilities(codes).mean(axis=0)
+        return mean
 
     def log_probability(self, codes: Ints, energy_class: int) -> Floats:
         """Return the natural logarithm of the chance that a sample of a class is each of some codes, shape (N,)."""
@@ -185,7 +188,7 @@ class Autoregressive(Generator):
         per_pair = self.settings.members * _CELLS * max(self.settings.width, 2 * N_CLASSES)
         blocks = []
         with torch.inference_mode():
-            for pairs in torch.from_numpy(_PAIRS).split(max(1, _BLOCK // per_pair)):
+            for pairs in torch.split(torch.from_numpy(_PAIRS), max(1, _BLOCK // per_pair)):
                 output = net.of_pairs(pairs.to(self.device))
                 blocks.append(_class_probabilities(output).mean(dim=0).flatten(0, 1).T.cpu())
         self.net.to("cpu")
@@ -196,10 +199,9 @@ class Autoregressive(Generator):
 
     def _cumulative(self, energy_class: int) -> Floats:
         """Return the running sum of the weights of a class over the space; the last class asked for is kept."""
-        kept: tuple[int, Floats] | None = self.__dict__.get("_kept")
-        if kept is None or kept[0] != energy_class:
-            kept = self.__dict__["_kept"] = (energy_class, np.cumsum(self._weights(energy_class)))
-        return kept[1]
+        if self._kept is None or self._kept[0] != (energy_class, self.sharpness):
+            self._kept = (energy_class, self.sharpness), np.cumsum(self._weights(energy_class))
+        return self._kept[1]
 
     def _propose(self, energy_class: int, n: int, random: np.random.Generator) -> Ints:
         cumulative = self._cumulative(energy_class)
@@ -279,10 +281,13 @@ class _Objective:
 
 
 def _element_features(element_scale: float) -> Floats32:
-    """Return the features of each element, (39, 55): one-hot row and group, both as numbers, one-hot element."""
-    one_hots = [np.eye(N_ROWS)[ROWS - 1], np.eye(N_GROUPS)[GROUPS - 1]]
+    """Return the features of each element, (39, 55): steps along rows and groups, both as numbers, one-hot element.
+
+    Step k says whether the row (group) is k or a later one, so that neighbours differ in one feature only.
+    """
+    steps = [(ROWS[:, None] >= np.arange(1, N_ROWS + 1)) - 0.5, (GROUPS[:, None] >= np.arange(1, N_GROUPS + 1)) - 0.5]
     numbers = np.stack([(2 * ROWS - 1) / N_ROWS - 1, (2 * GROUPS - 1) / N_GROUPS - 1], axis=1)
-    return np.concatenate([*one_hots, numbers, element_scale * np.eye(N_ELEMENTS)], axis=1).astype(np.float32)
+    return np.concatenate([*steps, numbers, element_scale * np.eye(N_ELEMENTS)], axis=1).astype(np.float32)
 
 
 def _log_likelihood(output: Tensor, classes: Tensor) -> Tensor:
@@ -311,7 +316,8 @@ def _different() -> Floats32:
     a, b = (_PAIRS[:, site, None, None] for site in (0, 1))
     c, d = np.arange(N_ELEMENTS)[:, None], np.arange(N_ELEMENTS)[None, :]
     different = (c != d) & (a != c) & (b != c) & (a != d) & (b != d)
-    return different.astype(np.float32).ravel()
+    flags: Floats32 = different.astype(np.float32).ravel()
+    return flags
 
 
 def _member_seed(seed: int, member: int) -> int:

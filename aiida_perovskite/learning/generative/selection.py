@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from .distributions import js_distance, site_distribution
 from .space import GenerativeError, swap
@@ -33,6 +34,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _SMALLEST = 1e-12  # of a probability whose logarithm is taken
+_FARTHEST, _HALVINGS = 60.0, 60  # beyond any logit of a probability, and steps to find a threshold to the last digit
 
 
 def compound_folds(codes: Ints, folds: int, seed: int) -> Ints:
@@ -72,12 +74,24 @@ def held_out_log_likelihood(probabilities: Floats, classes: Ints) -> float:
 
 
 def sharpened(probabilities: Floats, sharpness: float) -> Floats:
-    """Return probabilities with their odds raised to a power: above 1, what is likelier than not becomes more so.
+    """Return probabilities (N,) of being in a class with their odds raised to a power, the sum being kept.
 
-    Probabilities of a class are taken as those of being in it or not; 0 and 1 stay what they are.
+    All odds are multiplied by one number besides, such that as many compositions as before are expected in the class.
+    The sharper, the nearer is the result to 1 for the likeliest of so many and 0 for the others: of all distributions,
+    an even one over these has the largest expected `overlap` with the class. A probability of 0 stays 0.
     """
-    inside, outside = probabilities**sharpness, (1 - probabilities) ** sharpness
-    result: Floats = inside / (inside + outside)
+    possible = probabilities > 0
+    if sharpness == 1 or not possible.any():
+        return probabilities
+    chance = np.clip(probabilities[possible], _SMALLEST, 1 - _SMALLEST)
+    logit, total = np.log(chance) - np.log1p(-chance), chance.sum()
+    low, high = -_FARTHEST / min(sharpness, 1.0), _FARTHEST / min(sharpness, 1.0)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        weights = expit(sharpness * (logit - middle))
+        low, high = (middle, high) if weights.sum() > total else (low, middle)
+    result = np.zeros_like(probabilities)
+    result[possible] = weights
     return result
 
 

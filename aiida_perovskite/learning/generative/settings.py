@@ -86,23 +86,23 @@ class AutoregressiveSettings(GeneratorSettings):
     """Nodes of each."""
     activation: str = "silu"
     """After each hidden layer: one of `ACTIVATIONS`; layers are normalised before it."""
-    element_scale: float = 0.3
-    """Size of the one-hot of the element itself beside those of its row and group: small, elements of one row or group
-    are alike to the network; 0, it knows row and group only."""
-    least_width: float = 0.1
+    element_scale: float = 0.1
+    """Size of the one-hot of the element itself beside the features of its row and group: small, elements of one row or
+    group are alike to the network; 0, it knows row and group only."""
+    least_width: float = 0.05
     """Smallest width of the logistic distribution, in class widths: how blurred the classes are at least."""
     dropout: float = 0.2
     """Strength of the noise by which hidden activations are multiplied in training: Gaussian dropout."""
     learning_rate: float = 3e-3
     """Adam's step at the first update, annealed to 0 along a half cosine."""
-    weight_decay: float = 0.1
+    weight_decay: float = 1.0
     """Decoupled weight decay of AdamW."""
     batch_size: int = 512
     """Rows per update."""
-    updates: int = 3_000
+    updates: int = 2_000
     """Steps of the optimiser."""
-    sharpness: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-    """Candidates for the power to which the odds of a class are raised; 1 leaves them as they are."""
+    sharpness: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
+    """Candidates for the power to which the odds of a class are raised (`selection.sharpened`)."""
 
     def ranges(self) -> dict[str, tuple[bool, str]]:
         """Say which settings are wrong."""

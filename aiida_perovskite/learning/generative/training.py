@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -65,9 +65,12 @@ class Fits:
 class Objective(Protocol):
     """What is minimised: a net with a leading member dimension, and its losses."""
 
-    net: nn.Module
     noise_width: int
     """Standard normals that the losses want per row."""
+
+    @property
+    def net(self) -> nn.Module:
+        """What is trained."""
 
     def losses(self, rows: Tensor, noise: Tensor) -> Tensor:
         """Return the mean loss of each member, shape (M,), at rows (M, N) with noise (M, N, noise_width)."""
@@ -163,7 +166,7 @@ class _Updater:
     def capture(self) -> None:
         """Record an update on the GPU; the weights stay what they were."""
         kept = [tensor.clone() for tensor in self._changing()]
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UP):
@@ -228,6 +231,6 @@ class _Clock:
 
 
 def _identity(fits: Fits, plan: Plan, device: torch.device) -> str:
-    parts = [fits.fingerprint, list(fits.seeds), list(fits.sizes), list(fits.offsets), list(plan.rates)]
+    parts: list[Any] = [fits.fingerprint, list(fits.seeds), list(fits.sizes), list(fits.offsets), list(plan.rates)]
     parts += [plan.batch_size, plan.weight_decay, device.type, torch.__version__, np.__version__]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -68,7 +68,7 @@ class VAENetwork(nn.Module):
         """Return the summed squared error, and the divergence from the standard normal, of each row: both (M, N)."""
         mean, log_variance = self.encode(inputs)
         latent = torch.addcmul(mean, noise, torch.exp(0.5 * log_variance))
-        entries, classes = inputs.split([_ENTRIES, N_CLASSES], dim=-1)
+        entries, classes = inputs[..., :_ENTRIES], inputs[..., _ENTRIES:]
         error = (self.decode(latent, classes) - entries).square().sum(-1)
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(-1)
         return error, divergence

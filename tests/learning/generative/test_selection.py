@@ -72,11 +72,15 @@ def test_overlap_is_below_precision_and_coverage(weights: list[float], data: st.
         assert overlap(inside.astype(float), inside) == pytest.approx(1)
 
 
-@given(st.floats(0.01, 0.99), st.floats(0.2, 8))
-def test_sharpening_raises_the_odds(probability: float, power: float) -> None:
-    odds = (probability / (1 - probability)) ** power
-    assert sharpened(np.array([probability]), power)[0] == pytest.approx(odds / (1 + odds), rel=1e-9)
-    assert sharpened(np.array([0.0, 1.0]), power).tolist() == [0.0, 1.0]
+@given(st.lists(st.floats(0.1, 0.9), min_size=2, max_size=20), st.floats(0.5, 3))
+def test_sharpening_raises_the_odds_and_keeps_the_sum(chances: list[float], power: float) -> None:
+    before = np.array([*chances, 0.0])
+    after = sharpened(before, power)
+    assert after.sum() == pytest.approx(before.sum(), rel=1e-6)
+    assert after[-1] == 0
+    odds, raised = (values[:-1] / (1 - values[:-1]) for values in (before, after))
+    np.testing.assert_allclose(raised / raised[0], (odds / odds[0]) ** power, rtol=1e-5)
+    assert np.array_equal(sharpened(before, 1.0), before)
 
 
 def test_sharp_classes_are_chosen_where_blur_is_the_only_fault() -> None:
