@@ -7,7 +7,7 @@ another version.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +151,59 @@ def families_job(
     return learning_job(code, "families", files, ["--attribution-steps", str(attribution_steps)], retrieved)
 
 
+def generator_training_job(
+    code: AbstractCode,
+    table: SinglefileData,
+    settings: SinglefileData,
+    generator: str,
+    seed: int,
+    options: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the inputs of a ShellJob that trains a generator: ``python -m aiida_perovskite.learning train-generator``.
+
+    ``settings`` are those of the kind of generator.
+    """
+    files: dict[str, tuple[Data, str]] = {"table": (table, "table.parquet"), "settings": (settings, "settings.json")}
+    retrieved = job_options(options, list(GENERATOR_FILES), "perovskite.generator")
+    arguments = ["--generator", generator, "--seed", str(seed)]
+    return learning_job(code, "train-generator", files, arguments, retrieved)
+
+
+def design_job(
+    code: AbstractCode,
+    model: FolderData,
+    table: SinglefileData,
+    settings: SinglefileData,
+    target: str,
+    n: int,
+    exclude: Sequence[str],
+    options: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the inputs of a ShellJob that proposes compounds: ``... learning sample-generator``.
+
+    ``target`` and ``n`` say what is wanted, ``exclude`` the symbols of elements that are not.
+    """
+    arguments = ["--target", target, "-n", str(n), *(word for symbol in exclude for word in ("--exclude", symbol))]
+    retrieved = job_options(options, list(DESIGN_FILES), "perovskite.design")
+    return learning_job(code, "sample-generator", _with_model(model, table, settings), arguments, retrieved)
+
+
+def evaluation_job(
+    code: AbstractCode,
+    model: FolderData,
+    table: SinglefileData,
+    settings: SinglefileData,
+    options: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the inputs of a ShellJob that judges a generator: ``... learning evaluate-generator``."""
+    retrieved = job_options(options, list(EVALUATION_FILES), "perovskite.evaluation")
+    return learning_job(code, "evaluate-generator", _with_model(model, table, settings), [], retrieved)
+
+
+def _with_model(model: FolderData, table: SinglefileData, settings: SinglefileData) -> dict[str, tuple[Data, str]]:
+    return {"model": (model, "model"), "table": (table, "table.parquet"), "settings": (settings, "settings.json")}
+
+
 TRAINING_FILES = (
     "model.safetensors",
     "model.json",
@@ -172,3 +225,7 @@ FAMILIES_FILES = (
     "summary.json",
     "agreement.json",
 )
+
+GENERATOR_FILES = ("generator.safetensors", "generator.json")
+DESIGN_FILES = ("compositions.csv", "summary.json")
+EVALUATION_FILES = ("evaluation.csv", "truth.npz", "truth.json")

@@ -52,6 +52,11 @@ class LearningParser(Parser):
         """Tell whether a file was retrieved."""
         return name in self.retrieved.base.repository.list_object_names()
 
+    def write(self, folder: str, *names: str) -> None:
+        """Write retrieved files into a folder."""
+        for name in names:
+            (Path(folder) / name).write_bytes(self.retrieved.base.repository.get_object_content(name, "rb"))
+
     def out_tables(self, *names: str) -> None:
         """Hand out those of the CSV files that are there, each under its own name."""
         import io
@@ -85,9 +90,7 @@ class TrainParser(LearningParser):
         import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
-            for name in ("model.safetensors", "model.json"):
-                content = self.retrieved.base.repository.get_object_content(name, "rb")
-                (Path(folder) / name).write_bytes(content)
+            self.write(folder, "model.safetensors", "model.json")
             try:
                 self.out("model", ModelCheckpointData.from_folder(Path(folder)))
             except ValueError as error:

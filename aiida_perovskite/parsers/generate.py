@@ -1,0 +1,62 @@
+"""Jobs of inverse design -> checkpoint, tables, the files of the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiida.engine import ExitCode
+from aiida.orm import FolderData
+
+from aiida_perovskite.data.model import GENERATOR_FILES, ModelCheckpointData
+from aiida_perovskite.parsers.train import ERROR_BAD_MODEL, LearningParser
+
+TRUTH_FILES = ("truth.npz", "truth.json")
+
+
+class GeneratorParser(LearningParser):
+    """Output ``model``."""
+
+    _what = "the training"
+    _required = tuple(GENERATOR_FILES.values())
+
+    def parse_files(self) -> ExitCode | None:
+        """Hand out the generator."""
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            self.write(folder, *self._required)
+            try:
+                self.out("model", ModelCheckpointData.from_folder(Path(folder)))
+            except ValueError as error:
+                return ExitCode(ERROR_BAD_MODEL, f"the checkpoint cannot be read: {error}")
+        return None
+
+
+class DesignParser(LearningParser):
+    """Outputs ``compositions`` and ``summary``."""
+
+    _what = "the design"
+    _required = ("compositions.csv", "summary.json")
+
+    def parse_files(self) -> ExitCode | None:
+        """Hand out the table and its counts."""
+        self.out_tables("compositions")
+        self.out_numbers("summary")
+        return None
+
+
+class EvaluationParser(LearningParser):
+    """Outputs ``evaluation`` and ``truth``."""
+
+    _what = "the evaluation"
+    _required = ("evaluation.csv", *TRUTH_FILES)
+
+    def parse_files(self) -> ExitCode | None:
+        """Hand out metrics, and the truth that they were measured against."""
+        import tempfile
+
+        self.out_tables("evaluation")
+        with tempfile.TemporaryDirectory() as folder:
+            self.write(folder, *TRUTH_FILES)
+            self.out("truth", FolderData(tree=folder))
+        return None
