@@ -122,5 +122,6 @@ def idealise(atoms: Atoms, tolerance: float) -> tuple[Atoms, float]:
         return refined, shift
     # A stable sort of both by element says which atom of the standard cell stands for which of the given ones.
     order = np.empty(len(atoms), int)
-    order[np.argsort(atoms.numbers, kind="stable")] = np.argsort(found[2], kind="stable")
-    return Atoms(numbers=found[2][order], scaled_positions=found[1][order], cell=found[0], pbc=True), shift
+    cell, positions, numbers = map(np.asarray, found)
+    order[np.argsort(atoms.numbers, kind="stable")] = np.argsort(numbers, kind="stable")
+    return Atoms(numbers=numbers[order], scaled_positions=positions[order], cell=cell, pbc=True), shift

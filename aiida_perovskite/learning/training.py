@@ -290,15 +290,16 @@ class Clock:
 def reproducible() -> Iterator[None]:
     """Let torch choose deterministic algorithms, and leave its global random numbers as they were."""
     before = torch.are_deterministic_algorithms_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    options: Any = torch.utils.deterministic
+    filled = options.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # guards against bugs, at a pass over every new tensor
+    options.fill_uninitialized_memory = False  # guards against bugs, at the price of a pass over every new tensor
     try:
         with torch.random.fork_rng(devices=[]):
             yield
     finally:
         torch.use_deterministic_algorithms(before)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        options.fill_uninitialized_memory = filled
 
 
 def _fingerprint(data: TrainingData, tasks: Sequence[Task], settings: TrainingSettings, runs: Sequence[_Run]) -> str:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from aiida_perovskite.learning.baselines import BASELINES, cross_validate, site_one_hots
-from aiida_perovskite.learning.rows import assign_folds
 from aiida_perovskite.learning.representation import encode
+from aiida_perovskite.learning.rows import assign_folds
 
 
 def test_one_hots_keep_the_sites_apart_and_a_and_b_together():

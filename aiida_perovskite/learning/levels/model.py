@@ -230,7 +230,9 @@ class LevelModel:
             }
         )
 
-    def outputs(self, formulas: Iterable[str], member: int, *, allow_unseen: bool = False) -> LevelOutputs:
+    def outputs(
+        self, formulas: Iterable[str | Composition], member: int, *, allow_unseen: bool = False
+    ) -> LevelOutputs:
         """Return levels, weights and attention of every layer and head of one network.
 
         Sites are in the order of the canonical formula (A before B in the alphabet).

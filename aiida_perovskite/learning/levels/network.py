@@ -109,10 +109,8 @@ class LevelOutputs:
         """Return the outputs of one member as arrays."""
         names = ("gap_ev", "vbm_ev", "cbm_ev", "homo_ev", "lumo_ev", "vbm_weights", "cbm_weights")
         attention = torch.stack([layer[member].transpose(0, 1) for layer in tensors.attention], dim=1)
-        return cls(
-            *(_array(getattr(tensors, name)[member]) for name in names),
-            attention=_array(attention),
-        )
+        arrays = {name: _array(getattr(tensors, name)[member]) for name in names}
+        return cls(**arrays, attention=_array(attention))
 
 
 class LevelNetwork(nn.Module):
@@ -202,7 +200,7 @@ class LevelNetwork(nn.Module):
         Anchored networks carry the reference HOMO and LUMO along, as the last two.
         """
         sites = sites.long().expand(self.n_members, *sites.shape[-2:])
-        table = self.embedding
+        table: Tensor = self.embedding
         if self.settings.element_features:
             table = table + self.features @ self.feature_weight
         offsets = torch.arange(self.n_members, device=sites.device)[:, None, None] * table.shape[1]

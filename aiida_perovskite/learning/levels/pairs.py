@@ -39,7 +39,7 @@ def attend(hidden: Tensor, gate: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]
         Sum over partners of attention times hidden message, shape (M, heads, N, 4, nodes), and the attention, shape
         (M, heads, N, 4, 4), [..., i, j] being the weight of partner j for site i.
     """
-    return cast(tuple[Tensor, Tensor], _Attend.apply(hidden, gate, prior))
+    return cast(tuple[Tensor, Tensor], _Attend.apply(hidden, gate, prior))  # type: ignore[no-untyped-call]
 
 
 class _Attend(torch.autograd.Function):
@@ -54,7 +54,7 @@ class _Attend(torch.autograd.Function):
         return pooled, attention
 
     @staticmethod
-    def backward(ctx: Any, grad_pooled: Tensor, grad_attention: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad_pooled: Tensor, grad_attention: Tensor) -> tuple[Tensor | None, ...]:
         hidden, gate, attention = ctx.saved_tensors
         grad, grad_gate = torch.empty_like(hidden), torch.zeros_like(gate)
         grad_logits = torch.empty_like(attention)

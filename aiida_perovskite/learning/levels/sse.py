@@ -78,8 +78,8 @@ def fit_solid_state_energies(
         schedule.step()
     fitted = np.where(np.isnan(energies_ev), np.nan, energies.detach().numpy())
     after = gaps_of_sites(fitted[sites[usable]], is_cation=cation[sites[usable]]).gap_ev
-    errors = [_rmse(gaps, targets_ev[usable]) for gaps in (before[usable], after)]
-    return SseFit(fitted, *errors, n=int(usable.sum()))
+    targets_ev = targets_ev[usable]
+    return SseFit(fitted, _rmse(before[usable], targets_ev), _rmse(after, targets_ev), n=len(targets_ev))
 
 
 def _rmse(predicted: Floats, targets: Floats) -> float:

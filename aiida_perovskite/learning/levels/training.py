@@ -228,7 +228,8 @@ class _Run:
 
     def _average(self) -> None:
         with torch.no_grad():
-            means, values = list(self.average.values()), list(self.parameters.values())
+            means: list[Tensor] = list(self.average.values())
+            values: list[Tensor] = list(self.parameters.values())
             torch._foreach_lerp_(means, values, 1 - self.settings.averaging)
 
     def _current(self) -> dict[str, Tensor]:
