@@ -35,6 +35,7 @@ def cmd_root() -> None:
 from aiida_perovskite.cli import (  # noqa: E402  attach commands
     campaign,  # noqa: F401
     explain,  # noqa: F401
+    generate,  # noqa: F401
     interpret,  # noqa: F401
     phases,  # noqa: F401
     predict,  # noqa: F401

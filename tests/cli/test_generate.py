@@ -1,0 +1,85 @@
+"""`generate`: what it answers and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from smooth_elpasolites import smooth_frame
+
+TARGET = "formation energy < 0 eV/atom"
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with good and bad tables."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AIIDA_PEROVSKITE_ELPASOLITE_PRL2016", raising=False)
+    names = {site: site.upper() for site in "abcd"} | {"formation_energy_ev_per_atom": "formation_energy_eV_per_atom"}
+    table = smooth_frame(200).rename(columns=names)
+    table.to_csv("energies.csv", index=False)
+    table.assign(B=[table["A"][0], *table["B"][1:]]).to_csv("repeated.csv", index=False)
+    table.assign(formation_energy_eV_per_atom=[None, *table["formation_energy_eV_per_atom"][1:]]).to_csv(
+        "missing.csv", index=False
+    )
+    Path("misspelt.yaml").write_text("generate: {design: {drawz: 3}}")
+    Path("small.yaml").write_text("generate: {design: {draws: 500}}")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--target", "gap < 1 eV"], "The target 'gap < 1 eV' is not understood"),
+        (["--target", TARGET], "take the training set that the authors published with the paper"),
+        (["--target", TARGET, "--file", "energies.csv"], "is not the registered file of elpasolite-prl2016"),
+        (["--target", TARGET, "-d", "halide-gaps-gpaw"], "is no table of elpasolites"),
+        (["--target", TARGET, "-d", "nothing.csv"], "is neither a file nor"),
+        (["--target", TARGET, "-d", "repeated.csv"], "has an element on two sites"),
+        (["--target", TARGET, "-d", "missing.csv"], "1 rows have no formation energy"),
+        (["--target", "formation energy < -99", "-d", "energies.csv"], "outside of the training energies"),
+        (["--target", TARGET, "-d", "energies.csv", "-n", "2000000"], "ask for 1 to 987012"),
+        (["--target", TARGET, "-d", "energies.csv", "--model", "gan"], "There is no generator 'gan'"),
+        (["--target", TARGET, "-d", "energies.csv", "--exclude", "Ag"], "Ag cannot be excluded"),
+        (["--target", TARGET, "-d", "energies.csv", "--overrides", "misspelt.yaml"], "unknown setting 'drawz'"),
+    ],
+)
+def test_generate_refuses(
+    refused: Callable[..., str], codes: None, files: Path, arguments: list[str], words: str
+) -> None:
+    assert words in refused("generate", *arguments)
+
+
+def test_a_dry_run_says_what_would_be_done(run: Callable[..., Any], codes: None, files: Path) -> None:
+    arguments = ["generate", "--target", TARGET, "-d", "energies.csv", "--exclude-toxic", "--seed", "7"]
+    content = json.loads(run(*arguments, "--model", "vae", "--dry-run").stdout)
+    assert (content["settings"]["name"], content["settings"]["seed"], content["n"]) == ("vae", 7, 100)
+    assert "Pb" in content["exclude"]
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert "`verdi daemon start`" in result.stderr
+
+
+def test_compounds_and_their_files(run: Callable[..., Any], python_code: Any, files: Path) -> None:
+    from aiida.engine import run_get_node
+
+    from aiida_perovskite.cli.generate import build, finish
+
+    choices: dict[str, Any] = {"target": TARGET, "n": 20, "exclude": (), "exclude_toxic": True, "trained": None}
+    choices |= {"dataset": "energies.csv", "dataset_file": None, "model": "independent", "seed": 1, "protocol": None}
+    choices |= {"overrides": Path("small.yaml"), "evaluate": False, "code": python_code}
+    _, node = run_get_node(build(choices, store=True))
+    assert node.is_finished_ok, node.exit_message
+    finish(node, Path("compounds.csv"), Path("prototypes"), as_json=False)
+    table = pd.read_csv("compounds.csv")
+    assert len(table) == 20
+    assert not table["toxic"].any()
+    assert {path.stem for path in Path("prototypes").iterdir()} <= set(table["pretty"])
+
+    model = str(node.outputs.model.pk)
+    assert "is a generator of compositions" in run("predict", "Cs2AgBiBr6", "--model", model).stderr
+    assert "no trained model yet" in run("predict", "Cs2AgBiBr6").stderr
