@@ -3,7 +3,7 @@
 .PHONY: help demo test lint docs clean
 
 help:
-	@echo 'make demo    set up, train, screen 7,056 halides, compute the best two, write a report (about half an hour)'
+	@echo 'make demo    set up, train, screen 7,056 halides, compute the best two, write a report (about 25 minutes)'
 	@echo 'make test    set up and run all checks and tests'
 	@echo 'make lint    style, types and the laws of the house only'
 	@echo 'make docs    build the documentation into docs/_build/html'
