@@ -26,6 +26,7 @@ __all__ = [
     "atomic_path",
     "frame_columns",
     "read_json",
+    "read_model_files",
     "read_tensors",
     "tensor_hash",
     "versions",
@@ -75,6 +76,36 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise CheckpointError(f"There is no model file {path}.") from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged or truncated ({error}): copy or train it again.") from None
+
+
+def read_model_files(
+    safetensors_path: Path, json_path: Path, expected: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return description and weights of a model, which hold the same hash of the weights.
+
+    Parameters
+    ----------
+    safetensors_path, json_path
+        The two files.
+    expected
+        What the description has to say of ``architecture``, ``format`` and whatever else decides if it can be read.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing or damaged, the two do not belong together, or they hold another architecture.
+    """
+    content = read_json(json_path)
+    if any(content.get(key) != value for key, value in expected.items()):
+        raise CheckpointError(
+            f"{json_path} describes the architecture {content.get('architecture')} (format {content.get('format')}), "
+            f"which is not the {expected['architecture']} (format {expected['format']}) of this version: train the "
+            "model again, or use the version of aiida-perovskite that wrote it."
+        )
+    tensors, metadata = read_tensors(safetensors_path)
+    if not metadata.get("weights_sha256") == content.get("weights_sha256") == tensor_hash(tensors):
+        raise CheckpointError(f"{safetensors_path} and {json_path} are not of the same model, or were changed.")
+    return content, tensors
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -18,8 +18,7 @@ from .calibration import Calibration, cross_intervals
 from .checkpoint import (
     CheckpointError,
     frame_columns,
-    read_json,
-    read_tensors,
+    read_model_files,
     tensor_hash,
     versions,
     write_json,
@@ -266,17 +265,8 @@ class GapModel:
         CheckpointError
             If a file is missing or damaged, the two do not belong together, or they hold another architecture.
         """
-        content = read_json(Path(json_path))
-        found = [content.get(key) for key in ("format", "architecture", "layers")]
-        if found != [_FORMAT, ARCHITECTURE, LAYERS]:
-            raise CheckpointError(
-                f"{json_path} describes the architecture {found[1]} (format {found[0]}), which is not the "
-                f"{ARCHITECTURE} (format {_FORMAT}) of this version: train the model again, or use the version of "
-                "aiida-perovskite that wrote it."
-            )
-        tensors, metadata = read_tensors(Path(safetensors_path))
-        if not metadata.get("weights_sha256") == content.get("weights_sha256") == tensor_hash(tensors):
-            raise CheckpointError(f"{safetensors_path} and {json_path} are not of the same model, or were changed.")
+        expected = {"format": _FORMAT, "architecture": ARCHITECTURE, "layers": LAYERS}
+        content, tensors = read_model_files(Path(safetensors_path), Path(json_path), expected)
         try:
             return cls._from_content(content, tensors)
         except (KeyError, TypeError, RuntimeError, SettingsError) as error:

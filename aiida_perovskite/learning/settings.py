@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     S = TypeVar("S", bound=DataclassInstance)
 
-__all__ = ["LOSSES", "SettingsError", "TrainingSettings", "read_settings"]
+__all__ = ["LOSSES", "SettingsError", "TrainingSettings", "check_ranges", "read_settings"]
 
 LOSSES = ("mse", "mae", "huber")
 
@@ -73,10 +73,7 @@ class TrainingSettings:
             "learning_curve": all(0 < share < 1 for share in self.learning_curve),
             "seed": self.seed >= 0,
         }
-        for name, valid in checks.items():
-            if not valid:
-                value = getattr(self, name)
-                raise SettingsError(f"Training setting {name} = {value!r} is out of its range ({_RANGES[name]}).")
+        check_ranges(self, {name: (valid, _RANGES[name]) for name, valid in checks.items()}, "Training setting")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingSettings:
@@ -103,6 +100,13 @@ _RANGES = {
     "learning_curve": "each share between 0 and 1",
     "seed": "at least 0",
 }
+
+
+def check_ranges(settings: Any, ranges: Mapping[str, tuple[bool, str]], kind: str = "Setting") -> None:
+    """Raise `SettingsError` for the first setting that will not do; `ranges` says whether it does, and what would."""
+    for name, (valid, allowed) in ranges.items():
+        if not valid:
+            raise SettingsError(f"{kind} {name} = {getattr(settings, name)!r} is out of its range ({allowed}).")
 
 
 def read_settings(kind: type[S], values: Mapping[str, Any]) -> S:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..settings import SettingsError, read_settings
+from ..settings import check_ranges, read_settings
 
 __all__ = ["LAYERS", "RULES", "FamilySettings"]
 
@@ -74,10 +74,7 @@ class FamilySettings:
             "zero_gap_ev": self.zero_gap_ev >= 0,
             "seed": self.seed >= 0,
         }
-        for name, valid in checks.items():
-            if not valid:
-                value = getattr(self, name)
-                raise SettingsError(f"Family setting {name} = {value!r} is out of its range ({_RANGES[name]}).")
+        check_ranges(self, {name: (valid, _RANGES[name]) for name, valid in checks.items()}, "Family setting")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FamilySettings:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-from ..settings import SettingsError, read_settings
+from ..settings import check_ranges, read_settings
 
 __all__ = ["GeneratorSettings"]
 
@@ -19,9 +19,7 @@ class GeneratorSettings:
         for field in fields(self):
             if str(field.type).startswith("tuple"):
                 object.__setattr__(self, field.name, tuple(getattr(self, field.name)))
-        for name, (valid, allowed) in self.ranges().items():
-            if not valid:
-                raise SettingsError(f"Setting {name} = {getattr(self, name)!r} is out of its range ({allowed}).")
+        check_ranges(self, self.ranges())
 
     def ranges(self) -> dict[str, tuple[bool, str]]:
         """Return name -> (whether the value will do, what is allowed in words) of the settings that can be wrong."""

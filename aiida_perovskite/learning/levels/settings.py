@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..settings import SettingsError, read_settings
+from ..settings import check_ranges, read_settings
 
 __all__ = ["LOSSES", "LevelSettings"]
 
@@ -94,10 +94,7 @@ class LevelSettings:
             "members": self.members >= self.folds and self.members % self.folds == 0,
             "seed": self.seed >= 0,
         }
-        for name, valid in checks.items():
-            if not valid:
-                value = getattr(self, name)
-                raise SettingsError(f"Level setting {name} = {value!r} is out of its range ({_RANGES[name]}).")
+        check_ranges(self, {name: (valid, _RANGES[name]) for name, valid in checks.items()}, "Level setting")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LevelSettings:
