@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def _row(element: object) -> list[float]:
         "electron_affinity": 4.0,
     }
     shells = dict.fromkeys(_VALENCE_MAX, 0.0)
-    for number, shell, electrons in getattr(element, "full_electronic_structure", ()):
+    for number, shell, electrons in _electrons(element):
         if _is_valence(number, shell, period):
             shells[shell] = electrons / _VALENCE_MAX[shell]
     return [
@@ -59,6 +59,15 @@ def _row(element: object) -> list[float]:
         min(states) / 7,
         max(states) / 7,
     ]
+
+
+def _electrons(element: object) -> Iterable[tuple[int, str, int]]:
+    """Return the filled shells; none where the table has none, as for the heaviest elements."""
+    try:
+        shells: Iterable[tuple[int, str, int]] = element.full_electronic_structure  # type: ignore[attr-defined]
+    except KeyError:
+        return ()
+    return shells
 
 
 def _is_valence(number: int, shell: str, period: int) -> bool:
