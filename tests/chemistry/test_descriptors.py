@@ -5,7 +5,6 @@ import numpy as np
 from aiida_perovskite.chemistry import ELEMENTS
 from aiida_perovskite.chemistry.descriptors import element_descriptors
 
-
 # Beyond lawrencium pymatgen knows no electrons, and ionisation energies of 50 and 65 eV that no atom has.
 SUPERHEAVY = frozenset(["Rf", "Db", "Sg", "Bh", "Hs", "Mt", "Ds", "Rg", "Cn", "Nh", "Fl", "Mc", "Lv", "Ts", "Og"])
 
