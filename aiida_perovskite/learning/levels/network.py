@@ -239,9 +239,8 @@ class LevelNetwork(nn.Module):
         pooled, attention = attend(
             hidden.view(members, 2, heads, compounds, sites, 2 * nodes), self.gate_weight[layer], log_fractions
         )
-        # Heads side by side, so that one product also sums over them.
-        joined = pooled.permute(0, 2, 3, 1, 4).flatten(3)
-        message = _affine(joined, self.message_weight[layer].flatten(1, 2), self.message_bias[layer])
+        # The heads lie side by side, so that one product also sums over them.
+        message = _affine(pooled.flatten(3), self.message_weight[layer].flatten(1, 2), self.message_bias[layer])
         return message / heads, attention
 
 

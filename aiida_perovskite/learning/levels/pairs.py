@@ -1,22 +1,29 @@
 """Attention over the sixteen pairs of sites, without ever holding all pairs at once.
 
 The hidden activations of a pair (i, j) are leaky(own_i + partner_j). A layer has 16 pairs x 2 networks x 3 heads x 250
-nodes of them, so training is bound by memory, not by arithmetic: the forward pass visits one partner j after the other
-and keeps nothing but the attention, and the backward pass computes the activations anew, in blocks that stay in the
-processor's cache.
+nodes of them, so training is bound by memory, not by arithmetic: the forward pass keeps nothing but the attention, and
+the backward pass computes the activations anew. On a processor `pair_kernels` does both; on a GPU, and where there is
+no numba, array operations visit one partner j after the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+try:
+    from . import pair_kernels
+except ImportError:  # a machine with little more than torch, to which a long training was taken
+    pair_kernels = None  # type: ignore[assignment]
+
 __all__ = ["NEGATIVE_SLOPE", "attend"]
 
 NEGATIVE_SLOPE = 0.2
+_HEADS_FIRST = (0, 3, 1, 2, 4)
 
 
 def attend(hidden: Tensor, gate: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,7 +43,7 @@ def attend(hidden: Tensor, gate: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]
     Returns
     -------
     tuple
-        Sum over partners of attention times hidden message, shape (M, heads, N, 4, nodes), and the attention, shape
+        Sum over partners of attention times hidden message, shape (M, N, 4, heads, nodes), and the attention, shape
         (M, heads, N, 4, 4), [..., i, j] being the weight of partner j for site i.
     """
     return cast(tuple[Tensor, Tensor], _Attend.apply(hidden, gate, prior))  # type: ignore[no-untyped-call]
@@ -46,10 +53,12 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, gate: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         members, _, heads, compounds, sites, nodes = hidden.shape
-        pooled = hidden.new_empty(members, heads, compounds, sites, nodes // 2)
+        pooled = hidden.new_empty(members, compounds, sites, heads, nodes // 2)
         attention = hidden.new_empty(members, heads, compounds, sites, sites)
-        for block in _blocks(hidden):
-            _forward(hidden[block], gate[block], prior[block], pooled[block], attention[block])
+        if _compiled(hidden):
+            pair_kernels.forward(*_arguments((hidden, gate, prior), (pooled, attention)))
+        else:
+            _forward(hidden, gate, prior, pooled.permute(_HEADS_FIRST), attention)
         ctx.save_for_backward(hidden, gate, attention)
         return pooled, attention
 
@@ -58,18 +67,23 @@ class _Attend(torch.autograd.Function):
         hidden, gate, attention = ctx.saved_tensors
         grad, grad_gate = torch.empty_like(hidden), torch.zeros_like(gate)
         grad_logits = torch.empty_like(attention)
-        for block in _blocks(hidden):
-            values = hidden[block], gate[block], attention[block]
-            grad_logits[block] = _messages_backward(*values, grad_pooled[block], grad_attention[block], grad[block])
-            _gates_backward(*values, grad_logits[block], grad[block], grad_gate[block])
+        if _compiled(hidden):
+            given = hidden, gate, attention, grad_pooled, grad_attention
+            pair_kernels.backward(*_arguments(given, (grad, grad_gate, grad_logits)))
+        else:
+            grad_logits = _messages_backward(hidden, attention, grad_pooled.permute(_HEADS_FIRST), grad_attention, grad)
+            _gates_backward(hidden, gate, grad_logits, grad, grad_gate)
         return grad, grad_gate, grad_logits.sum(dim=(2, 3)) if ctx.needs_input_grad[2] else None
 
 
-def _blocks(hidden: Tensor) -> list[slice]:
-    """Return the members that are computed together: one on a processor, for its cache; all on a GPU."""
-    members = len(hidden)
-    size = members if hidden.is_cuda else 1
-    return [slice(start, start + size) for start in range(0, members, size)]
+def _compiled(hidden: Tensor) -> bool:
+    return pair_kernels is not None and hidden.device.type == "cpu"
+
+
+def _arguments(given: Sequence[Tensor], filled: Sequence[Tensor]) -> list[Any]:
+    """Return what a kernel takes: arrays that it reads, the slope in their type, arrays that it fills."""
+    arrays = [tensor.detach().contiguous().numpy() for tensor in given]
+    return [*arrays, arrays[0].dtype.type(NEGATIVE_SLOPE), *(tensor.numpy() for tensor in filled)]
 
 
 def _forward(hidden: Tensor, gate: Tensor, prior: Tensor, pooled: Tensor, attention: Tensor) -> None:
@@ -86,7 +100,7 @@ def _forward(hidden: Tensor, gate: Tensor, prior: Tensor, pooled: Tensor, attent
 
 
 def _messages_backward(
-    hidden: Tensor, gate: Tensor, attention: Tensor, grad_pooled: Tensor, grad_attention: Tensor, grad: Tensor
+    hidden: Tensor, attention: Tensor, grad_pooled: Tensor, grad_attention: Tensor, grad: Tensor
 ) -> Tensor:
     """Fill the gradient of the message network's part of `hidden`; return that of the logits."""
     weights = []
@@ -98,9 +112,7 @@ def _messages_backward(
     return attention * (grad_weights - (attention * grad_weights).sum(dim=-1, keepdim=True))
 
 
-def _gates_backward(
-    hidden: Tensor, gate: Tensor, attention: Tensor, grad_logits: Tensor, grad: Tensor, grad_gate: Tensor
-) -> None:
+def _gates_backward(hidden: Tensor, gate: Tensor, grad_logits: Tensor, grad: Tensor, grad_gate: Tensor) -> None:
     """Fill the gradients of the attention network's part of `hidden` and of `gate`."""
     for j in range(hidden.shape[4]):
         active, grad_logit = _activate(hidden, 0, j), grad_logits[..., j, None]

@@ -10,6 +10,7 @@ from gather_scatter_levels import GatherScatterLevels
 from torch import Tensor, nn
 
 from aiida_perovskite.chemistry import Composition
+from aiida_perovskite.learning.levels import pairs
 from aiida_perovskite.learning.levels.network import LevelNetwork, LevelOutputs
 from aiida_perovskite.learning.levels.pairs import attend
 from aiida_perovskite.learning.levels.settings import LevelSettings
@@ -108,11 +109,24 @@ def test_gradients_are_those_of_gather_and_scatter():
     torch.testing.assert_close(network.level_weight.grad[0].t(), other.read.weight.grad, rtol=1e-4, atol=1e-6)
 
 
-def test_pair_attention_has_the_right_gradients_in_double_precision():
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "array operations, as on a GPU"])
+def test_pair_attention_has_the_right_gradients_in_double_precision(compiled, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(pairs, "pair_kernels", None)
     random = torch.Generator().manual_seed(0)
     shapes = [(1, 2, 2, 2, 4, 6), (1, 2, 3), (1, 2, 4)]
     inputs = [torch.randn(shape, generator=random, dtype=torch.float64, requires_grad=True) for shape in shapes]
     assert torch.autograd.gradcheck(attend, inputs)
+
+
+def test_both_ways_to_sum_over_pairs_agree(monkeypatch):
+    random = torch.Generator().manual_seed(0)
+    shapes = [(2, 2, 3, 5, 4, 14), (2, 3, 7), (2, 3, 4)]
+    inputs = [torch.randn(shape, generator=random, dtype=torch.float64) for shape in shapes]
+    compiled = attend(*inputs)
+    monkeypatch.setattr(pairs, "pair_kernels", None)
+    for one, other in zip(compiled, attend(*inputs), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_swapping_a_and_b_swaps_levels_and_attention_and_keeps_the_gap():
