@@ -11,8 +11,6 @@ FILE is the table of the dataset elpasolite-prl2016. It needs no installation: f
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,32 +21,27 @@ import numpy as np
 import pandas as pd
 
 from aiida_perovskite.learning.checkpoint import atomic_path, write_json
-from aiida_perovskite.learning.generative import GenerativeError, Truth, TruthSettings, generator_type, selection
+from aiida_perovskite.learning.generative import GenerativeError, selection
 from aiida_perovskite.learning.generative.autoregressive import Autoregressive
-from aiida_perovskite.learning.generative.baselines import EnrichmentSettings
 from aiida_perovskite.learning.generative.generator import Generator, GeneratorSettings
 from aiida_perovskite.learning.generative.metrics import class_metrics
+from aiida_perovskite.learning.generative.study import (
+    METRICS,
+    MODELS,
+    NEURAL,
+    SAMPLE_SEED,
+    Fit,
+    Study,
+    model_settings,
+    statistics,
+    thesis_rows,
+)
 from aiida_perovskite.learning.generative.table import ElpasoliteTable
 from aiida_perovskite.learning.generative.vae import VAE
 
 RESULTS = Path(__file__).parent / "results"
 CLASS, SAMPLES = 1, 10_000  # tables 7.5 and 7.6
 SIZES = (250, 500, 1000, 2000, 5000, 10_000)  # rows, each compound in both orders
-SAMPLE_SEED = 1_000  # the draws of fit n have the seed SAMPLE_SEED + n
-METRICS = ("precision", "precision_neighbour", "coverage", "coverage_neighbour", "js_distance", "unique")
-NEURAL = ("vae", "autoregressive")
-ENRICHMENTS = {f"enrich_{n}": EnrichmentSettings(n_triples=n) for n in (25, 50, 100)}
-MODELS = (*NEURAL, "independent", *ENRICHMENTS, "enumeration", "evolution", "random")
-
-# Tables 7.5 (mean of 50 fits) and 7.6 (50 draws) of the thesis: the metrics in the order of METRICS, their spreads.
-THESIS: dict[str, tuple[int, tuple[float, ...], tuple[float, ...]]] = {
-    "thesis_vae": (10_000, (0.83, 0.16, 0.54, 0.05, 0.16), (0.01, 0.01, 0.02, 0.00, 0.01)),
-    "thesis_gan": (200_000, (0.66, 0.28, 0.62, 0.10, 0.16), (0.02, 0.01, 0.01, 0.01, 0.01)),
-    "thesis_rl": (800_000, (0.69, 0.30, 0.53, 0.04, 0.20), (0.08, 0.07, 0.03, 0.01, 0.03)),
-    "thesis_enrich_25": (0, (0.41, np.nan, 0.09, np.nan, 0.36), (np.nan,) * 5),
-    "thesis_enrich_50": (0, (0.33, np.nan, 0.15, np.nan, 0.34), (np.nan,) * 5),
-    "thesis_enrich_100": (0, (0.30, np.nan, 0.25, np.nan, 0.32), (np.nan,) * 5),
-}
 
 # What the thesis leaves open of the VAE, one at a time and some together; what is not named is as `VAESettings` has it.
 VAE_CHOICES: tuple[dict[str, Any], ...] = (
@@ -86,21 +79,15 @@ CHOICES = {"vae": VAE_CHOICES, "autoregressive": AUTOREGRESSIVE_CHOICES}
 
 
 @dataclass(frozen=True)
-class Job:
-    """One fit: which model, on how many rows (None: all, or all but a tenth), with which seed of fit and subset."""
+class Job(Fit):
+    """A fit, perhaps on all rows but a tenth."""
 
-    model: str
-    settings: GeneratorSettings
-    size: int | None
-    fit: int
     without_tenth: bool = False
 
     @property
-    def key(self) -> str:
-        """A name for the file of what came out."""
-        digest = hashlib.sha256(json.dumps(self.settings.to_dict(), sort_keys=True).encode()).hexdigest()[:8]
-        size = "tenth-out" if self.without_tenth else self.size or "all"
-        return f"{self.model}-{digest}-{size}-{self.fit}"
+    def rows(self) -> str:
+        """What the key says of the training rows."""
+        return "tenth-out" if self.without_tenth else super().rows
 
 
 def main() -> None:
@@ -117,14 +104,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("generative-class1"), help="folder of what is finished")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    study = Study(options)
+    study = Comparison(options)
     if options.choices:
         rows = study.choices(options.choices, options.choice_fits)
         write(options.output / f"generative_{options.choices}_choices.csv", rows)
         return
     models = options.models.split(",")
     rows = study.rows(models, [None], options.fits)
-    write(options.output / "generative_class1.csv", [*rows, *thesis_rows()])
+    write(options.output / "generative_class1.csv", [*rows, *thesis_rows(CLASS, SAMPLES)])
     if options.sizes:
         rows = study.rows(models, [*SIZES, None], options.fits)
         write(options.output / "generative_training_size.csv", rows)
@@ -138,48 +125,25 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
         frame.to_csv(temporary, index=False, float_format="%.5g")
 
 
-def thesis_rows() -> list[dict[str, Any]]:
-    """Return the thesis's own numbers as rows of the table."""
-    rows = []
-    for model, (updates, means, stds) in THESIS.items():
-        row: dict[str, Any] = {"model": model, "fits": 50, "updates": updates}
-        for metric, mean, std in zip(METRICS, [*means, np.nan], [*stds, np.nan], strict=True):
-            row |= {metric: mean, f"{metric}_std": std}
-        rows.append(row)
-    return rows
-
-
-class Study:
+class Comparison(Study):
     """The table, the truth, and the finished fits."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.start = time.perf_counter()
-        self.device, self.updates, self.together = options.device, options.updates, options.together
+        start = time.perf_counter()
         frame = pd.read_csv(options.data, keep_default_na=False)
         energies = frame["formation_energy_eV_per_atom"].astype(float)
-        self.table = ElpasoliteTable.from_rows(frame["A"], frame["B"], frame["C"], frame["D"], energies)
-        # On a GPU random numbers are others than on a CPU, and what another table gave is not taken for this.
-        self.work = options.work / f"{self.table.sha256[:8]}-{self.device}"
-        self.truth = self.make_truth()
-        self.say(f"truth: {self.truth.counts.tolist()}")
+        table = ElpasoliteTable.from_rows(frame["A"], frame["B"], frame["C"], frame["D"], energies)
+        self.updates = options.updates
 
-    def say(self, line: str) -> None:
-        """Print a line of progress."""
-        print(f"{time.perf_counter() - self.start:6.0f} s  {line}", flush=True)
+        def say(line: str) -> None:
+            print(f"{time.perf_counter() - start:6.0f} s  {line}", flush=True)
 
-    def make_truth(self) -> Truth:
-        """Return the truth, from the work folder if it is there."""
-        folder = self.work / "truth"
-        if not (folder / "truth.json").exists():
-            Truth.fit(self.table, TruthSettings(cross_validate=False)).save(folder)
-        return Truth.load(folder)
+        super().__init__(table, options.work, device=options.device, say=say, together=options.together)
 
     def settings(self, model: str) -> GeneratorSettings:
-        """Return the settings of a row of the table: the defaults, but for the number of triples."""
-        if model in ENRICHMENTS:
-            return ENRICHMENTS[model]
-        settings = generator_type(model).settings_type()
-        return replace(settings, updates=self.updates) if self.updates and model in NEURAL else settings
+        """Return the settings of a row of the table, of networks with the number of updates asked for."""
+        changes = {"updates": self.updates} if self.updates and model in NEURAL else {}
+        return model_settings(model, changes)
 
     def rows(self, models: Sequence[str], sizes: Sequence[int | None], fits: int) -> list[dict[str, Any]]:
         """Return a row per model and size: means and standard deviations over the fits."""
@@ -227,34 +191,26 @@ class Study:
 
     def run(self, jobs: list[Job]) -> None:
         """Fit what is not finished, many at once, and keep what is measured of it."""
-        missing = [job for job in jobs if not self.path(job).exists()]
-        together = self.together or (len(missing) if self.device != "cpu" else 5)
-        for start in range(0, len(missing), max(together, 1)):
-            part = missing[start : start + together]
-            tables = [self.training_table(job) for job in part]
-            kind = generator_type("enrichment" if part[0].model in ENRICHMENTS else part[0].model)
-            fitted = kind.fit_many(
-                tables, part[0].settings, [job.fit for job in part], progress=self.say, device=self.device
-            )
-            for job, table, generator in zip(part, tables, fitted, strict=True):
-                write_json(self.path(job), self.measure(generator, job, table))
-            self.say(f"{part[0].model}: {start + len(part)} of {len(missing)} fits measured")
+        self.train(
+            [job for job in jobs if not self.path(f"{job.key}.json").exists()],
+            lambda job, generator, table: write_json(self.path(f"{job.key}.json"), self.measure(generator, job, table)),
+        )
 
-    def training_table(self, job: Job) -> ElpasoliteTable:
-        """Return what a fit learns from; all models have the same subsets."""
-        if job.without_tenth:
-            return selection.held_out_split(self.table, 10, job.fit)[0]
-        return self.table if job.size is None else self.table.subset(job.size // 2, seed=job.fit)
+    def training_table(self, fit: Fit) -> ElpasoliteTable:
+        """Return what a fit learns from."""
+        if isinstance(fit, Job) and fit.without_tenth:
+            return selection.held_out_split(self.table, 10, fit.seed)[0]
+        return super().training_table(fit)
 
     def measure(self, generator: Generator, job: Job, table: ElpasoliteTable) -> dict[str, Any]:
         """Return the metrics of a fit, or how well a VAE without a tenth of the rows brings these back."""
         if job.without_tenth and isinstance(generator, VAE):
-            _, codes, classes = selection.held_out_split(self.table, 10, job.fit)
-            return generator.reconstruction(codes, classes, job.fit)
+            _, codes, classes = selection.held_out_split(self.table, 10, job.seed)
+            return generator.reconstruction(codes, classes, job.seed)
         if not table.counts[CLASS - 1]:
             return {}
         try:
-            codes = generator.sample(CLASS, SAMPLES, SAMPLE_SEED + job.fit)
+            codes = generator.sample(CLASS, SAMPLES, SAMPLE_SEED + job.seed)
         except GenerativeError as error:  # hardly anything valid
             self.say(f"{job.key}: {error}")
             return {}
@@ -263,24 +219,6 @@ class Study:
         if isinstance(generator, Autoregressive):
             found |= {"held_out_log_likelihood": generator.held_out["log_likelihood"], "sharpness": generator.sharpness}
         return found
-
-    def path(self, job: Job) -> Path:
-        """Return the file of a fit's metrics."""
-        return self.work / "fits" / f"{job.key}.json"
-
-    def kept(self, job: Job) -> dict[str, Any]:
-        """Return a fit's metrics."""
-        return dict(json.loads(self.path(job).read_text(encoding="utf-8")))
-
-
-def statistics(found: Sequence[dict[str, Any]], metrics: Sequence[str]) -> dict[str, float]:
-    """Return mean and standard deviation of each metric over the fits that have it."""
-    row = {}
-    for metric in metrics:
-        values = [one[metric] for one in found if metric in one]
-        row[metric] = float(np.mean(values)) if values else float("nan")
-        row[f"{metric}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-    return row
 
 
 if __name__ == "__main__":

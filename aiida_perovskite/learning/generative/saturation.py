@@ -1,4 +1,4 @@
-"""How discoveries and repetitions grow with the sample (figures 7.5 and 7.6)."""
+"""How discoveries and repetitions grow with the sample (figures 7.4 and 7.7)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ __all__ = ["saturation_curve"]
 
 
 def saturation_curve(
-    chunks: Iterable[NDArray[np.int64]], requested: int, truth: Truth, table: ElpasoliteTable, sizes: Sequence[int]
+    chunks: Iterable[NDArray[np.int64]],
+    requested: int,
+    truth: Truth,
+    table: ElpasoliteTable,
+    sizes: Sequence[int],
+    *,
+    counter: SampleCounter | None = None,
 ) -> pd.DataFrame:
     """Count novel, rediscovered and repeated samples after the first `sizes` of them.
 
@@ -32,12 +38,15 @@ def saturation_curve(
         As for `class_metrics`.
     sizes
         Ascending sample sizes.
+    counter
+        Counts the samples, an empty one; give it where it is to be asked for more afterwards.
 
     Returns
     -------
     pandas.DataFrame
         One row per size: n_valid; novel, rediscovered, repeated (samples of any class; their sum is n_valid); and the
-        same of samples in the requested class: novel_right, rediscovered_right, repeated_right; coverage.
+        same of samples in the requested class: novel_right, rediscovered_right, repeated_right; novel_neighbour (of the
+        two classes beside it); coverage.
 
     Raises
     ------
@@ -46,7 +55,8 @@ def saturation_curve(
     """
     if not sizes or sizes[0] < 1 or any(b <= a for a, b in pairwise(sizes)):
         raise GenerativeError("The sample sizes of a saturation curve must be positive and ascend.")
-    counter, rows, waiting = SampleCounter(truth, table), [], list(sizes)
+    counter = SampleCounter(truth, table) if counter is None else counter
+    rows, waiting = [], list(sizes)
     done = 0
     for chunk in chunks:
         codes = chunk
@@ -63,14 +73,16 @@ def saturation_curve(
 
 
 def _row(counter: SampleCounter, requested: int) -> dict[str, float]:
-    row: dict[str, float] = {"n_valid": int(counter.counts.sum())}
-    right = counter.truth.classes == requested
-    for suffix, where in (("", slice(None)), ("_right", right)):
-        counts, known = counter.counts[where], counter.in_training[where]
-        found = counts > 0
-        row[f"novel{suffix}"] = int((found & ~known).sum())
-        row[f"rediscovered{suffix}"] = int((found & known).sum())
-        row[f"repeated{suffix}"] = int(counts.sum() - found.sum())
-    size = int(right.sum())
-    row["coverage"] = (row["novel_right"] + row["rediscovered_right"]) / size if size else float("nan")
+    seen = np.flatnonzero(counter.counts)
+    drawn, known, classes = counter.counts[seen], counter.in_training[seen], counter.truth.classes[seen]
+    row: dict[str, float] = {"n_valid": int(drawn.sum())}
+    right = classes == requested
+    for suffix, where in (("", np.ones(len(seen), dtype=bool)), ("_right", right)):
+        row[f"novel{suffix}"] = int((where & ~known).sum())
+        row[f"rediscovered{suffix}"] = int((where & known).sum())
+        row[f"repeated{suffix}"] = int(drawn[where].sum() - where.sum())
+    beside = (classes == requested - 1) | (classes == requested + 1)
+    row["novel_neighbour"] = int((beside & ~known).sum())
+    size = int(counter.truth.counts[requested - 1])
+    row["coverage"] = int(right.sum()) / size if size else float("nan")
     return row

@@ -105,6 +105,7 @@ def test_discoveries_and_repetitions_as_the_sample_grows(samples: np.ndarray, tr
     for size in sizes:
         found = set(samples[:size].tolist())
         right = {code for code in found if truth.classes[code] == 3}
+        beside = {code for code in found if truth.classes[code] in (2, 4)}
         n_right = int((truth.classes[samples[:size]] == 3).sum())
         assert frame.loc[size].to_dict() == pytest.approx(
             {
@@ -114,6 +115,7 @@ def test_discoveries_and_repetitions_as_the_sample_grows(samples: np.ndarray, tr
                 "novel_right": len(right - training),
                 "rediscovered_right": len(right & training),
                 "repeated_right": n_right - len(right),
+                "novel_neighbour": len(beside - training),
                 "coverage": len(right) / truth.counts[2],
             }
         )
