@@ -8,13 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiida.engine import ExitCode, calcfunction
-from aiida.orm import Dict, List, SinglefileData, Str, StructureData
+from aiida.orm import Dict, Int, List, SinglefileData, Str, StructureData
 
 from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+DROPPED = ["formula", "rule", "reason"]  # columns of what leaves the funnel
 
 
 @calcfunction  # type: ignore[untyped-decorator]
@@ -31,6 +33,26 @@ def enumerate_space(parameters: Dict) -> CompositionTableData:
     return CompositionTableData.from_frame(
         pd.DataFrame(describe(compositions)), name="space", origin={"parameters": parameters.get_dict()}
     )
+
+
+@calcfunction  # type: ignore[untyped-decorator]
+def take_candidates(candidates: CompositionTableData, first: Int) -> dict[str, CompositionTableData]:
+    """Take compounds that were chosen elsewhere, the first rows of a table with the column ``formula``, as the space.
+
+    Outputs: ``space``, as `enumerate_space` gives one, and ``refused``, what cannot be screened: ``formula``, ``rule``
+    (always ``taken``) and ``reason``.
+    """
+    import pandas as pd
+
+    from aiida_perovskite.chemistry import describe
+    from aiida_perovskite.learning.candidates import screenable
+
+    taken, refused = screenable(candidates.to_frame()["formula"].head(first.value))
+    rows = [(formula, "taken", reason) for formula, reason in refused.items()]
+    return {
+        "space": CompositionTableData.from_frame(pd.DataFrame(describe(taken)), name="space"),
+        "refused": CompositionTableData.from_frame(pd.DataFrame(rows, columns=DROPPED, dtype=str), name="refused"),
+    }
 
 
 @calcfunction  # type: ignore[untyped-decorator]
@@ -76,25 +98,33 @@ def predict_band_gaps(
 
 @calcfunction  # type: ignore[untyped-decorator]
 def select_candidates(
-    predictions: CompositionTableData, space: CompositionTableData, settings: Dict, **known: CompositionTableData
+    predictions: CompositionTableData,
+    space: CompositionTableData,
+    settings: Dict,
+    refused: CompositionTableData | None = None,
+    **known: CompositionTableData,
 ) -> dict[str, Any]:
     """Apply the funnel's filters to the predictions and rank what survives.
 
     ``known`` are the tables whose compounds need no calculation any more. Outputs: ``selection`` (the ranked table)
-    and ``funnel`` (the counts of the stages).
+    and ``funnel`` (the counts of the stages). Where the compounds were handed over, ``refused`` is what
+    `take_candidates` left out of them, and ``dropped`` says of each that does not survive why.
     """
-    from aiida_perovskite.learning.selection import SelectionSettings, select
+    import pandas as pd
+
+    from aiida_perovskite.learning.selection import SelectionSettings, dropped, select
 
     known_formulas = {formula for table in known.values() for formula in table.to_frame()["formula"]}
-    selection, stages = select(
-        predictions.to_frame().merge(space.to_frame(), on="formula", validate="one_to_one"),
-        SelectionSettings.from_dict(settings.get_dict()),
-        known_formulas,
-    )
-    return {
-        "selection": CompositionTableData.from_frame(selection, name="selection"),
-        "funnel": Dict({"stages": stages}),
-    }
+    table = predictions.to_frame().merge(space.to_frame(), on="formula", validate="one_to_one")
+    rules = SelectionSettings.from_dict(settings.get_dict())
+    selection, stages = select(table, rules, known_formulas)
+    outputs = {"selection": CompositionTableData.from_frame(selection, name="selection")}
+    if refused is not None:
+        n_given = len(table) + refused.n_rows
+        stages = [{"name": "given", "label": "compounds handed over", "count": n_given}, *stages]
+        rows = pd.concat([refused.to_frame(), dropped(table, rules, known_formulas)], ignore_index=True)
+        outputs["dropped"] = CompositionTableData.from_frame(rows, name="dropped")
+    return {**outputs, "funnel": Dict({"stages": stages})}
 
 
 @calcfunction  # type: ignore[untyped-decorator]

@@ -11,6 +11,7 @@ from aiida.cmdline.utils import echo
 
 from aiida_perovskite.cli import cmd_root
 from aiida_perovskite.cli.campaigns import SCREENING, active_run, campaign_group
+from aiida_perovskite.cli.candidates import candidates, left_out
 from aiida_perovskite.cli.common import (
     CAMPAIGN,
     DATASET,
@@ -40,6 +41,13 @@ if TYPE_CHECKING:
 @DATASET()
 @DATASET_FILE()
 @TARGET()
+@click.option(
+    "--from-table",
+    metavar="TABLE",
+    help="Screen these compounds instead of a space: identifier of a table or of a `generate` run, or a CSV/Parquet "
+    "file; column `formula`. All that the rules leave are computed, unless -N says fewer.",
+)
+@click.option("--top", type=click.IntRange(min=1), help="Only the first ones of --from-table.")
 @click.option("-m", "--model", "model", help="Identifier of a trained model: predict with it instead of training.")
 @click.option(
     "--preset", help="Preset of the funnel: `default`, `gaps` (no more than gaps), `thesis` (no charge or tau filter)."
@@ -120,6 +128,7 @@ def cmd_screen(campaign: str, wait: bool, dry_run: bool, as_json: bool, **choice
       aiida-perovskite screen --dry-run
       aiida-perovskite screen -c halides -N 10 --gap-protocol fast
       aiida-perovskite screen -c halides --engine aims --code-engine aims@cluster --gap-protocol thesis
+      aiida-perovskite screen -c designed --from-table PK --top 20
     """
     from aiida.engine import submit
 
@@ -140,10 +149,13 @@ def cmd_screen(campaign: str, wait: bool, dry_run: bool, as_json: bool, **choice
         _finish(as_json, {"pk": node.pk, "uuid": node.uuid}, f"campaign {campaign!r} runs as process {node.pk}")
         return
     wait_for(node, quiet=as_json)
-    records = _results(node)
+    records, dropped = (_records(node, name) for name in ("results", "dropped"))
+    if not as_json:
+        for sentence in left_out(dropped):
+            echo.echo_report(sentence)
     _finish(
         as_json,
-        {"pk": node.pk, "uuid": node.uuid, "results": records},
+        {"pk": node.pk, "uuid": node.uuid, "results": records, "dropped": dropped},
         f"campaign {campaign!r} finished: `aiida-perovskite campaign report {campaign}` writes the report",
     )
 
@@ -156,7 +168,7 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
     ValueError
         For bad input, before anything is stored.
     """
-    from aiida.orm import load_code
+    from aiida.orm import Int, load_code
 
     from aiida_perovskite.chemistry import Composition
     from aiida_perovskite.data.table import CompositionTableData
@@ -165,6 +177,13 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
 
     overrides = read_overrides(choices["overrides"])
     funnel: dict[str, Any] = overrides.setdefault("screening", {})
+    given = candidates(choices["from_table"], choices["top"]) if choices["from_table"] is not None else None
+    if given is None and choices["top"] is not None:
+        raise ValueError("--top says how many of --from-table: give that too")
+    if given is not None:
+        if "space" in funnel:
+            raise ValueError("give either --from-table or a space in the overrides, not both")
+        funnel.setdefault("selection", {}).setdefault("n_candidates", choices["top"] or given.n_rows)
     if choices["n_candidates"] is not None:
         funnel.setdefault("selection", {})["n_candidates"] = choices["n_candidates"]
     if choices["n_electronic"] is not None:
@@ -189,6 +208,8 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
     extra: dict[str, Any] = {}
     if choices["model"] is not None:
         inputs, extra = {}, {"model": latest_model(choices["model"])}
+    if given is not None:
+        extra |= {"candidates": given, "n_given": Int(choices["top"] or given.n_rows)}
     protocols = {step: choices[f"{step}_protocol"] for step in ("train", "relax", "gap")}
     if choices["complete"]:
         protocols["candidate"] = "complete"
@@ -212,6 +233,8 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         }
     if store:
         known = {name: stored_once(node) for name, node in known.items()}
+        if given is not None and not given.is_stored:
+            builder.candidates = stored_once(given)
     if "dataset" in inputs:
         builder.dataset = known["dataset"]
     builder.known = known
@@ -277,6 +300,8 @@ def summary(campaign: str, builder: ProcessBuilder) -> dict[str, Any]:
     from aiida_perovskite.workflows.ports import STEPS
 
     content: dict[str, Any] = {"campaign": campaign}
+    if builder.get("candidates") is not None:
+        content["candidates"] = {"name": builder["candidates"].name, "n_given": builder["n_given"].value}
     for name in ("space", "selection", "prediction", "training", "rules", "stability", "masses", "efficiency"):
         if name in builder and builder[name] is not None:
             content[name] = builder[name].get_dict()
@@ -303,10 +328,10 @@ def summary(campaign: str, builder: ProcessBuilder) -> dict[str, Any]:
     return content
 
 
-def _results(node: Any) -> list[dict[str, Any]]:
+def _records(node: Any, name: str) -> list[dict[str, Any]]:
     from aiida_perovskite.cli.common import frame_records
 
-    return frame_records(node.outputs.results.to_frame()) if "results" in node.outputs else []
+    return frame_records(node.outputs[name].to_frame()) if name in node.outputs else []
 
 
 def _finish(as_json: bool, content: dict[str, Any], message: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,6 +95,49 @@ def select(
     stages
         One dict per stage: ``name``, ``label``, ``count``.
     """
+    passed = np.ones(len(table), dtype=bool)
+    stages: list[dict[str, Any]] = [{"name": "space", "label": "compositions predicted", "count": len(table)}]
+    for name, label, rule in _rules(table, settings, known):
+        passed &= rule
+        stages.append({"name": name, "label": label, "count": int(passed.sum())})
+
+    survivors = table[passed].sort_values(["probability_in_window", "formula"], ascending=[False, True])
+    survivors = survivors.reset_index(drop=True)
+    survivors.insert(0, "rank", np.arange(1, len(survivors) + 1))
+    survivors["chosen"] = survivors["rank"] <= settings.n_candidates
+    stages.append({"name": "chosen", "label": "sent to be computed", "count": int(survivors["chosen"].sum())})
+    return survivors, stages
+
+
+def dropped(table: pd.DataFrame, settings: SelectionSettings, known: Set[str]) -> pd.DataFrame:
+    """Say of each compound that `select` leaves out which rules it does not meet.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per compound and rule: ``formula``, ``rule`` (the stage's name), ``reason`` (in words); in the
+        order of the input.
+    """
+    import pandas as pd
+
+    failed = [
+        (row, name, f'the rule "{label}" is not met')
+        for name, label, rule in _rules(table, settings, known)
+        for row in np.flatnonzero(~rule)
+    ]
+    failed.sort(key=lambda item: item[0])
+    formulas = table["formula"].tolist()
+    return pd.DataFrame(
+        [(formulas[row], name, reason) for row, name, reason in failed],
+        columns=["formula", "rule", "reason"],
+        dtype=str,
+    )
+
+
+def _rules(
+    table: pd.DataFrame, settings: SelectionSettings, known: Set[str]
+) -> list[tuple[str, str, NDArray[np.bool_]]]:
+    """Return name, words and outcome for each row of the rules that are not left out, in their order."""
     low, high = settings.window_ev
     sites = table[["a", "b", "c", "d"]]
     rules: list[tuple[str, str, Any]] = [
@@ -113,16 +157,4 @@ def select(
         rules.append(("shell", "closed-shell ions only", ~table["open_shell"].astype(bool)))
     if settings.exclude_known:
         rules.append(("known", "not in the known tables", ~table["formula"].isin(known)))
-
-    passed = np.ones(len(table), dtype=bool)
-    stages: list[dict[str, Any]] = [{"name": "space", "label": "compositions predicted", "count": len(table)}]
-    for name, label, rule in rules:
-        passed &= rule.to_numpy(dtype=bool)
-        stages.append({"name": name, "label": label, "count": int(passed.sum())})
-
-    survivors = table[passed].sort_values(["probability_in_window", "formula"], ascending=[False, True])
-    survivors = survivors.reset_index(drop=True)
-    survivors.insert(0, "rank", np.arange(1, len(survivors) + 1))
-    survivors["chosen"] = survivors["rank"] <= settings.n_candidates
-    stages.append({"name": "chosen", "label": "sent to be computed", "count": int(survivors["chosen"].sum())})
-    return survivors, stages
+    return [(name, label, rule.to_numpy(dtype=bool)) for name, label, rule in rules]

@@ -13,6 +13,7 @@ from aiida_perovskite.calculations.functions import (
     enumerate_space,
     predict_band_gaps,
     select_candidates,
+    take_candidates,
 )
 from aiida_perovskite.calculations.results import collect_results
 from aiida_perovskite.data.model import ModelCheckpointData
@@ -29,12 +30,39 @@ CANDIDATE_PORTS = (*STEPS, *PARTS.values(), "known_phases", "phase_structures")
 CANDIDATE = "candidate_"  # link label of a candidate: this and its formula
 
 
-def validate_model_or_training(inputs: Mapping[str, Any], _: Any) -> str | None:
-    """Either a trained model or what it takes to train one."""
+def validate_together(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Either a space or candidates; either a trained model or what it takes to train one."""
+    if ("space" in inputs) == ("candidates" in inputs):
+        return "give either `space` or `candidates`"
+    if "candidates" in inputs and (fault := candidates_fault(inputs["candidates"], n_given(inputs))):
+        return fault
     if "model" in inputs:
         return None
     missing = [name for name in ("dataset", "target", "training", "code_learning") if name not in inputs]
     return f"without `model`, the inputs {', '.join(missing)} are needed to train one" if missing else None
+
+
+def n_given(inputs: Mapping[str, Any]) -> int:
+    """Return how many candidates are to be taken."""
+    return int(inputs["n_given"].value if "n_given" in inputs else inputs["candidates"].n_rows)
+
+
+def candidates_fault(table: CompositionTableData, first: int) -> str | None:
+    """Say why nothing can be screened of the first rows of a table; None if something can."""
+    from aiida_perovskite.learning.candidates import screenable
+
+    if "formula" not in table.columns:
+        return f"the table of candidates has no column formula; its columns are {', '.join(table.columns)}"
+    if not 1 <= first <= table.n_rows:
+        return f"{first} candidates cannot be taken: the table holds {table.n_rows}"
+    try:
+        taken, refused = screenable(table.to_frame()["formula"].head(first))
+    except ValueError as error:
+        return f"the table of candidates: {error}"
+    if not taken:
+        reasons = ", and ".join(dict.fromkeys(refused.values()))
+        return f"none of the {first} candidates, such as {next(iter(refused))}, can be screened: {reasons}"
+    return None
 
 
 def validate_selection(value: Dict, _: Any) -> str | None:
@@ -98,7 +126,16 @@ class ScreeningWorkChain(OnceMixin):
         )
         spec.input("code_learning", valid_type=AbstractCode, required=False, help="Interpreter that trains.")
         spec.input("model", valid_type=ModelCheckpointData, required=False, help="A trained model; no training then.")
-        spec.input("space", valid_type=Dict, help="The space: `{preset: halide}` or lists of elements.")
+        spec.input("space", valid_type=Dict, required=False, help="The space: `{preset: halide}` or lists of elements.")
+        spec.input(
+            "candidates",
+            valid_type=CompositionTableData,
+            required=False,
+            help="Compounds to screen instead of a space, column `formula`, e.g. the `compositions` of a generator.",
+        )
+        spec.input(
+            "n_given", valid_type=Int, required=False, help="How many candidates, from the first; all if not given."
+        )
         spec.input("prediction", valid_type=Dict, help="`confidence` of the intervals, `window_ev` of the ranking.")
         spec.input(
             "selection", valid_type=Dict, validator=validate_selection, help="Rules of the funnel (SelectionSettings)."
@@ -121,7 +158,7 @@ class ScreeningWorkChain(OnceMixin):
             help="Compounds that are computed beside the candidates, in every step, to compare with.",
         )
         spec.expose_inputs(CandidateWorkChain, exclude=("formula", "window_ev"))
-        spec.inputs.validator = validate_model_or_training
+        spec.inputs.validator = validate_together
         spec.outline(
             cls.enumerate,
             # aiida types the steps of an outline as functions of any WorkChain
@@ -143,6 +180,12 @@ class ScreeningWorkChain(OnceMixin):
         spec.output("predictions", valid_type=CompositionTableData, help="Gap, interval, probability, domain.")
         spec.output("selection", valid_type=CompositionTableData, help="Survivors of the funnel, ranked.")
         spec.output("funnel", valid_type=Dict, help="Counts of the stages.")
+        spec.output(
+            "dropped",
+            valid_type=CompositionTableData,
+            required=False,
+            help="Why candidates left the funnel: one row per compound and reason.",
+        )
         spec.output("results", valid_type=CompositionTableData, required=False, help="One row per computed candidate.")
         spec.exit_code(410, "ERROR_TRAINING_FAILED", message="{message}")
         spec.exit_code(420, "ERROR_ALL_CANDIDATES_FAILED", message="every candidate failed; the first: {message}")
@@ -195,7 +238,8 @@ class ScreeningWorkChain(OnceMixin):
             builder.training = Dict(load_protocol("train", protocols.get("train"), overrides.get("train")))
             builder.code_learning = codes["learning"]
             builder.known = {"dataset": dataset}
-        builder.space = Dict({key: value for key, value in funnel["space"].items() if value is not None})
+        if "candidates" not in kwargs:
+            builder.space = Dict({key: value for key, value in funnel["space"].items() if value is not None})
         builder.selection = Dict(funnel["selection"])
         builder.prediction = Dict({"confidence": funnel["confidence"], "window_ev": funnel["selection"]["window_ev"]})
         builder.max_concurrent = Int(funnel["max_concurrent"])
@@ -208,8 +252,12 @@ class ScreeningWorkChain(OnceMixin):
         return builder
 
     def enumerate(self) -> None:
-        """List the space with its descriptors."""
-        self.ctx.space = enumerate_space(self.inputs.space)
+        """List the space with its descriptors, or take the candidates for it."""
+        if "candidates" in self.inputs:
+            taken = take_candidates(self.inputs.candidates, Int(n_given(self.inputs)))
+            self.ctx.space, self.ctx.refused = taken["space"], taken["refused"]
+        else:
+            self.ctx.space = enumerate_space(self.inputs.space)
         self.out("space", self.ctx.space)
 
     def must_train(self) -> bool:
@@ -251,10 +299,11 @@ class ScreeningWorkChain(OnceMixin):
     def select(self) -> None:
         """Apply the rules of the funnel."""
         known = dict(self.inputs.get("known") or {})
-        chosen = select_candidates(self.ctx.predictions, self.ctx.space, self.inputs.selection, **known)
+        refused = {"refused": self.ctx.refused} if "refused" in self.ctx else {}
+        chosen = select_candidates(self.ctx.predictions, self.ctx.space, self.inputs.selection, **refused, **known)
         self.ctx.selection = chosen["selection"]
-        self.out("selection", chosen["selection"])
-        self.out("funnel", chosen["funnel"])
+        for name, table in chosen.items():
+            self.out(name, table)
         stages = chosen["funnel"]["stages"]
         self.report(" -> ".join(f"{stage['count']} {stage['name']}" for stage in stages))
 

@@ -42,6 +42,11 @@ def codes(aiida_profile_clean: Any, aiida_localhost: Any, aiida_code_installed: 
         (["--dataset", "nan.csv"], "needs --target"),
         (["--code-gap", "vasp@localhost"], "vasp"),
         (["--model", "12345678"], "12345678"),
+        (["--from-table", "12345678"], "'12345678' is neither a file nor one node of this profile"),
+        (["--from-table", "nan.csv", "--top", "3"], "3 candidates cannot be taken: the table holds 2"),
+        (["--from-table", "hydride.csv"], "can be screened: no gap model takes hydrogen"),
+        (["--from-table", "nan.csv", "--overrides", "space.yaml"], "not both"),
+        (["--top", "3"], "--top says how many of --from-table"),
     ],
 )
 def test_screen_refuses(
@@ -56,6 +61,8 @@ def test_screen_refuses(
     Path("misspelt.yaml").write_text("screening: {selection: {windw_ev: [1, 2]}}")
     Path("step.yaml").write_text("sreening: {}")
     Path("broken.yaml").write_text("screening: {")
+    Path("space.yaml").write_text("screening: {space: {preset: halide}}")
+    Path("hydride.csv").write_text("formula\nK2NaAlH6\n")
     Path("nan.csv").write_text("formula,gap_ev\nCs2AgBiBr6,1.8\nCs2AgInBr6,\n")
     assert words in refused("screen", *arguments)
 
@@ -78,6 +85,21 @@ def test_a_dry_run_says_what_would_be_done_and_stores_nothing(run: Callable[...,
     assert content["selection"]["n_candidates"] == 7
     assert content["gap"]["engine"] == "gpaw"
     assert QueryBuilder().append(Data).count() == before
+
+
+def test_a_table_that_is_handed_over_decides_how_many_are_computed(
+    run: Callable[..., Any], codes: None, tmp_path: Path
+) -> None:
+    import json
+
+    path = tmp_path / "compounds.csv"
+    path.write_text("formula\nCs2AgBiBr6\nCs2AgInBr6\nCs2AgSbBr6\n")
+    arguments = ["screen", "--dry-run", "--from-table", str(path)]
+    content = json.loads(run(*arguments, "--top", "2").stdout)
+    assert content["candidates"] == {"name": "compounds", "n_given": 2}
+    assert content["selection"]["n_candidates"] == 2
+    assert "space" not in content
+    assert json.loads(run(*arguments, "-N", "1").stdout)["selection"]["n_candidates"] == 1
 
 
 def test_an_engine_that_is_not_installed(refused: Callable[..., str], aiida_localhost: Any, tmp_path: Path) -> None:

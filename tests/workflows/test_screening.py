@@ -218,3 +218,37 @@ def test_presets_and_engines_choose_the_steps(emulator_code: Any) -> None:
         inputs(None, emulator_code, d_elements=["Br"], candidate={"leave_erly": False})
     with pytest.raises(ValueError, match="no installed engine 'vasp' offers the step 'gap'"):
         given(engines={"gap": "vasp"})
+
+
+def test_compounds_of_a_generator_are_handed_over(tiny_model: Any, emulator_code: Any, tmp_path: Any) -> None:
+    """What a table holds goes through the funnel; what does not get through is a row with a reason."""
+    import pandas as pd
+    from aiida.engine import run_get_node
+    from aiida.orm import Int
+
+    from aiida_perovskite.data.table import CompositionTableData
+    from aiida_perovskite.report.write import write_report
+    from aiida_perovskite.workflows.screening import validate_together
+
+    given = ["AlNaK2H6", "AgBiCs2Br6", "CaNaK2F6", "BiAgCs2Br6", "AgInCs2Br6", "AlTlCs2Br6"]
+    table = CompositionTableData.from_frame(pd.DataFrame({"formula": given}), name="compositions").store()
+    rules = {**EVERYTHING, "charge_balanced": True, "in_domain": True}
+    builder = inputs(tiny_model, emulator_code, d_elements=["Br"], selection=rules)
+    builder.candidates, builder.n_given = table, Int(5)
+    assert "either `space` or `candidates`" in str(validate_together(builder, None))
+    del builder["space"]
+    outputs, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    assert sorted(outputs["results"].to_frame()["formula"]) == ["AgBiCs2Br6", "AgInCs2Br6"]
+    stages = {stage["name"]: stage["count"] for stage in outputs["funnel"]["stages"]}
+    assert (stages["given"], stages["space"], stages["chosen"]) == (4, 3, 2)
+    dropped = outputs["dropped"].to_frame()
+    assert dropped[["formula", "rule"]].to_numpy().tolist() == [
+        ["AlNaK2H6", "taken"],
+        ["CaNaK2F6", "charge"],
+        ["CaNaK2F6", "domain"],
+    ]
+    assert "no gap model takes hydrogen" in dropped["reason"][0]
+    assert outputs["space"].creator.inputs.candidates.uuid == table.uuid
+    write_report(node, tmp_path / "report.html")
+    assert "compounds handed over" in (tmp_path / "report.html").read_text(encoding="utf-8")
