@@ -53,14 +53,14 @@ def train_generator(table: Path, generator: str, settings: Path | None, seed: in
 
 @click.command("sample-generator")
 @MODEL
-@click.option("--table", type=PATH, help="The table it was trained on; not needed by one that can predict itself.")
+@TABLE
 @click.option("--target", required=True, help="E.g. 'formation energy < -2.3 eV/atom'.")
 @click.option("-n", "n", required=True, type=int, help="Number of compounds.")
 @click.option("--exclude", multiple=True, help="Symbol of an element that is not wanted; may be repeated.")
 @click.option("--settings", type=PATH, help="JSON object of design settings [default: {}].")
 @click.option("--output", required=True, type=PATH, help="Folder for the table and its summary.")
 def sample_generator(
-    model: Path, table: Path | None, target: str, n: int, exclude: tuple[str, ...], settings: Path | None, output: Path
+    model: Path, table: Path, target: str, n: int, exclude: tuple[str, ...], settings: Path | None, output: Path
 ) -> None:
     """Propose compounds for a target energy, ranked by prediction.
 
@@ -69,19 +69,18 @@ def sample_generator(
       compositions.csv   energies with intervals, charge balance, tolerance factors, known or new
       summary.json       counts, and the error of the regression that predicts
 
-    Without a table, which compounds are known is not known.
+    The table must be the one that the generator was trained on.
     """
     from ..checkpoint import atomic_path, write_json
     from . import load_generator
     from .design import DesignSettings, EnergyTarget, design
 
     wanted, chosen = EnergyTarget.parse(target), DesignSettings.from_dict(read_json_settings(settings))
-    rows = None if table is None else read_elpasolites(table)
-    found = design(load_generator(model), rows, wanted, n, chosen, exclude=exclude)
+    found = design(load_generator(model), read_elpasolites(table), wanted, n, chosen, exclude=exclude)
     with atomic_path(output / "compositions.csv") as temporary:
         found.compositions.to_csv(temporary, index=False)
     write_json(output / "summary.json", found.summary)
-    click.echo(f"{len(found.compositions)} compounds. Table in {output}.")
+    click.echo(f"{len(found.compositions)} compounds, {found.summary['n_known']} of them known. Table in {output}.")
 
 
 @click.command("evaluate-generator")
