@@ -7,8 +7,6 @@ rounded to the nearest cells of the periodic table; where a cell is empty or an 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,7 @@ from .generator import Generator, Progress
 from .settings import VAESettings
 from .space import N_GROUPS, N_ROWS, SITES, scale, unscale
 from .table import N_CLASSES, ElpasoliteTable
-from .training import Fits, Plan, optimise
+from .training import Plan, join_tables, optimise
 
 __all__ = ["VAE", "VAENetwork"]
 
@@ -94,20 +92,9 @@ class VAE(Generator):
     ) -> list[VAE]:
         place = resolve_device(device)
         net = VAENetwork(len(seeds), settings).to(place)
-        distinct = {table.sha256: table for table in tables}
-        starts, start = {}, 0
-        for digest, table in distinct.items():
-            starts[digest], start = start, start + len(table.codes)
-        inputs = np.concatenate([_inputs(table.codes, table.classes, settings) for table in distinct.values()])
-        digests = [table.sha256 for table in tables]
-        fits = Fits(
-            seeds=seeds,
-            sizes=[len(table.codes) for table in tables],
-            offsets=[starts[digest] for digest in digests],
-            fingerprint=hashlib.sha256(json.dumps([digests, settings.to_dict()]).encode()).hexdigest(),
-        )
+        fits, codes, classes = join_tables(tables, seeds, settings)
         plan = Plan([settings.learning_rate] * settings.updates, settings.batch_size)
-        objective = _Objective(net, torch.from_numpy(inputs).to(place))
+        objective = _Objective(net, torch.from_numpy(_inputs(codes, classes, settings)).to(place))
         optimise(objective, fits, plan, place, name=cls.name, progress=progress, workdir=workdir)
         fitted = []
         for member, (table, seed) in enumerate(zip(tables, seeds, strict=True)):

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aiida_perovskite.learning.checkpoint import CheckpointError
+from aiida_perovskite.learning.checkpoint import CheckpointError, read_tensors
 from aiida_perovskite.learning.generative.batched import Adam, MemberRandom, Perceptron, initialise, resolve_device
+from aiida_perovskite.learning.generative.space import GenerativeError
 from aiida_perovskite.learning.generative.training import Fits, Plan, cosine_rates, optimise
 
 CPU = torch.device("cpu")
@@ -123,3 +124,25 @@ def test_a_gpu_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     assert resolve_device("auto") == CPU
     with pytest.raises(ValueError, match="no GPU"):
         resolve_device("cuda")
+
+
+def test_a_training_that_diverges_stops_and_keeps_the_state_from_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiida_perovskite.learning.generative.training._MOST_UPDATES_A_BLOCK", 20)
+    monkeypatch.setattr("aiida_perovskite.learning.generative.training._SAVE_S", 0.0)
+
+    class Exploding(Regression):
+        calls = 0
+
+        def losses(self, rows: Tensor, noise: Tensor) -> Tensor:
+            self.calls += 1
+            factors = torch.tensor([1.0, float("inf") if self.calls == 50 else 1.0])
+            return super().losses(rows, noise) * factors
+
+    fits = Fits([1, 7], [100, 100], [0, 0], "test")
+    with pytest.raises(GenerativeError, match=r"of test \(seeds of the networks: 7\) diverged: at update 60 of 80"):
+        optimise(Exploding(2), fits, Plan([1e-2] * 80, 32), CPU, name="test", workdir=tmp_path)
+    tensors, metadata = read_tensors(tmp_path / "test.safetensors")
+    assert metadata["update"] == "40"
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
