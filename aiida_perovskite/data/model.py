@@ -48,7 +48,7 @@ def _of_generator(content: dict[str, Any]) -> dict[str, Any]:
             "seed": content["seed"],
             "data_sha256": content["data_sha256"],
             "metrics": {},
-            "versions": {},
+            "versions": content.get("versions", {}),
             "n_members": content["settings"].get("members", 1),
             "n_training": sum(content["class_counts"]),
         }

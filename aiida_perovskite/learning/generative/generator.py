@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checkpoint import CheckpointError, read_json, read_tensors, write_json, write_tensors
+from ..checkpoint import CheckpointError, read_json, read_tensors, versions, write_json, write_tensors
 from ..settings import SettingsError
 from ..training import Progress
 from .base_settings import GeneratorSettings
@@ -52,6 +52,10 @@ class Generator(ABC):
         Edges of the classes in eV/atom, shape (11,).
     data_sha256
         Hash of that table.
+    versions
+        Of this package and of the libraries that trained it; empty if its file does not say.
+    calibration
+        What `energies.ClassEnergies` needs to predict without the table; empty if nobody measured it.
     """
 
     name: ClassVar[str]
@@ -66,6 +70,8 @@ class Generator(ABC):
         self.class_counts = class_counts
         self.edges = edges
         self.data_sha256 = data_sha256
+        self.versions = versions()
+        self.calibration: dict[str, Any] = {}
 
     @classmethod
     def fit(
@@ -203,6 +209,8 @@ class Generator(ABC):
                 "settings": self.settings.to_dict(),
                 "seed": self.seed,
                 "data_sha256": self.data_sha256,
+                "versions": self.versions,
+                "calibration": self.calibration,
                 "notes": self._notes(),
             },
         )
@@ -231,6 +239,8 @@ class Generator(ABC):
                 np.array(content["edges_ev_per_atom"], dtype=np.float64),
                 content["data_sha256"],
             )
+            generator.versions = dict(content.get("versions", {}))
+            generator.calibration = dict(content.get("calibration", {}))
             generator._restore(tensors, content["notes"])
         except (KeyError, TypeError, RuntimeError, SettingsError) as error:
             raise CheckpointError(f"{folder} does not hold a generator of this version ({error}).") from None
