@@ -132,6 +132,15 @@ def write_evaluation_settings(settings: Dict) -> SinglefileData:
     return json_file(_complete(EvaluationSettings, settings.get_dict()), "settings.json")
 
 
+@calcfunction  # type: ignore[untyped-decorator]
+def write_benchmark_settings(settings: Dict) -> SinglefileData:
+    """Write the settings file of a benchmark, refusing models and settings that do not exist."""
+    from aiida_perovskite.learning.generative.benchmark import BenchmarkSettings
+
+    chosen = BenchmarkSettings.from_dict(settings.get_dict())
+    return json_file({**settings.get_dict(), "models": chosen.complete()}, "settings.json")
+
+
 def elpasolite_table(dataset: CompositionTableData) -> ElpasoliteTable:
     """Return the training table that a node holds.
 

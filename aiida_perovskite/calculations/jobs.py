@@ -200,6 +200,19 @@ def evaluation_job(
     return learning_job(code, "evaluate-generator", _with_model(model, table, settings), [], retrieved)
 
 
+def benchmark_job(
+    code: AbstractCode,
+    table: SinglefileData,
+    settings: SinglefileData,
+    device: str,
+    options: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the inputs of a ShellJob that compares generators: ``... learning benchmark-generators``."""
+    files: dict[str, tuple[Data, str]] = {"table": (table, "table.parquet"), "settings": (settings, "settings.json")}
+    retrieved = job_options(options, list(BENCHMARK_FILES), "perovskite.generative_study")
+    return learning_job(code, "benchmark-generators", files, ["--device", device], retrieved)
+
+
 def _with_model(model: FolderData, table: SinglefileData, settings: SinglefileData) -> dict[str, tuple[Data, str]]:
     return {"model": (model, "model"), "table": (table, "table.parquet"), "settings": (settings, "settings.json")}
 
@@ -229,3 +242,13 @@ FAMILIES_FILES = (
 GENERATOR_FILES = ("generator.safetensors", "generator.json")
 DESIGN_FILES = ("compositions.csv", "summary.json")
 EVALUATION_FILES = ("evaluation.csv", "truth.npz", "truth.json")
+BENCHMARK_FILES = (
+    "metrics.csv",
+    "fits.csv",
+    "saturation.csv",
+    "js_matrix.csv",
+    "elements.csv",
+    "energies.csv",
+    "metrics.json",
+    "generators",  # a folder
+)

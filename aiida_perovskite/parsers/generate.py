@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aiida.engine import ExitCode
-from aiida.orm import FolderData
+from aiida.orm import Dict, FolderData
 
 from aiida_perovskite.data.model import GENERATOR_FILES, ModelCheckpointData
 from aiida_perovskite.parsers.train import ERROR_BAD_MODEL, LearningParser
@@ -59,4 +59,29 @@ class EvaluationParser(LearningParser):
         with tempfile.TemporaryDirectory() as folder:
             self.write(folder, *TRUTH_FILES)
             self.out("truth", FolderData(tree=folder))
+        return None
+
+
+class BenchmarkParser(LearningParser):
+    """Outputs ``metrics``, ``fits``, ``saturation``, ``js_matrix``, ``elements``, ``energies``, ``summary``, and more.
+
+    The last is ``generators``, a folder per fit.
+    """
+
+    _what = "the benchmark"
+    _tables = ("metrics", "fits", "saturation", "js_matrix", "elements", "energies")
+    _required = (*(f"{name}.csv" for name in _tables), "metrics.json", "generators")
+
+    def parse_files(self) -> ExitCode | None:
+        """Hand out tables, summary and generators."""
+        import json
+        import tempfile
+
+        self.out_tables(*self._tables)
+        repository = self.retrieved.base.repository
+        content = json.loads(repository.get_object_content("metrics.json", "r"))
+        self.out("summary", Dict({name: value for name, value in content.items() if name not in self._tables}))
+        with tempfile.TemporaryDirectory() as folder:
+            repository.copy_tree(folder)
+            self.out("generators", FolderData(tree=str(Path(folder) / "generators")))
         return None

@@ -108,6 +108,18 @@ def chromium() -> Iterator[Any]:
         yield driver
 
 
+@pytest.fixture(scope="package")
+def benchmark_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a small benchmark of generators, a table of training-set sizes, and the report."""
+    from report.benchmark_files import write_files, write_sizes
+
+    from aiida_perovskite.report.benchmark_render import write_benchmark
+
+    folder = write_files(tmp_path_factory.mktemp("benchmark"))
+    write_benchmark(folder, folder / "report.html", write_sizes(folder / "sizes.csv"))
+    return folder
+
+
 def store_campaign(trained: SimpleNamespace, folder: Path, name: str, stop_after: str | None = None) -> Any:
     """Store the campaign and return the node of its ScreeningWorkChain."""
     return Builder(trained, folder, name).build(stop_after)

@@ -23,7 +23,18 @@ from .generator import JSON_FILE, Generator
 from .metrics import SampleCounter
 from .saturation import saturation_curve
 from .space import ELEMENTS, SITES, GenerativeError
-from .study import METRICS, MODELS, SAMPLE_SEED, Fit, Study, model_settings, model_type, statistics, thesis_rows
+from .study import (
+    METRICS,
+    MODELS,
+    SAMPLE_SEED,
+    THESIS_CLASS_COUNTS,
+    Fit,
+    Study,
+    model_settings,
+    model_type,
+    statistics,
+    thesis_rows,
+)
 from .table import N_CLASSES, ElpasoliteTable, check_class
 
 __all__ = ["FRAMES", "Benchmark", "BenchmarkSettings", "run_benchmark"]
@@ -103,7 +114,8 @@ class Benchmark:
     ----------
     metrics
         A row per class and model: ``class``, ``samples``, ``model``, ``fits``, ``fits_failed`` (that gave hardly
-        anything valid), ``updates``, and the metrics; then the thesis's own rows (``thesis_...``), where it has some.
+        anything valid), ``updates``, and the metrics; then the thesis's own rows (``thesis_...``), where it has some of
+        this table.
     fits
         The same of each fit, with its ``seed``.
     saturation
@@ -255,7 +267,8 @@ def _collect(
             updates = getattr(model_settings(model, settings.models[model]), "updates", 0)
             row = statistics([one["metrics"] for one in own], SHOWN)
             metrics.append({**first, "model": model, **counts, "updates": updates, **row})
-        metrics += [{**first, **row} for row in thesis_rows(number, settings.samples)]
+        if tuple(study.table.counts.tolist()) == THESIS_CLASS_COUNTS:  # on other data its numbers say nothing
+            metrics += [{**first, **row} for row in thesis_rows(number, settings.samples)]
     fits = [
         {"class": number, "model": model, "seed": fit.seed, **one.get("metrics", {}), "error": one.get("error")}
         for (model, number), rows in found.items()

@@ -124,10 +124,12 @@ def benchmark_generators(table: Path, settings: Path | None, device: str, output
     """Fit generators several times each, and hold them against the truth.
 
     The folder then holds metrics.csv, fits.csv, saturation.csv, js_matrix.csv, elements.csv, energies.csv,
-    metrics.json, and the trained generators. A benchmark that was interrupted goes on when the same command is given
-    again.
+    metrics.json, and the trained generators below generators/. A benchmark that was interrupted goes on when the same
+    command is given again.
     """
     from .benchmark import BenchmarkSettings, run_benchmark
+    import shutil
+
 
     chosen = BenchmarkSettings.from_dict(read_json_settings(settings))
     found = run_benchmark(
@@ -135,6 +137,10 @@ def benchmark_generators(table: Path, settings: Path | None, device: str, output
     )
     found.save(output)
     click.echo(f"{len(chosen.models)} models compared. Tables in {output}.")
+    for file in output.glob("*/fits/*/generator.*"):
+        target = output / "generators" / file.parent.name / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
 
 
 COMMANDS = (train_generator, sample_generator, evaluate_generator, benchmark_generators)

@@ -27,6 +27,7 @@ __all__ = [
     "MODELS",
     "NEURAL",
     "SAMPLE_SEED",
+    "THESIS_CLASS_COUNTS",
     "Fit",
     "Study",
     "model_settings",
@@ -42,6 +43,9 @@ MODELS = (*NEURAL, "independent", "enrich_25", "enrich_50", "enrich_100", "enume
 """Rows of a table. ``enrich_N`` is enrichment with N triples, for any N; the others are named as the generators."""
 SAMPLE_SEED = 1_000  # the draws of the fit with seed n have the seed SAMPLE_SEED + n
 FITS_TOGETHER_ON_CPU = 5
+
+THESIS_CLASS_COUNTS = (86, 270, 984, 4688, 9650, 3446, 1200, 566, 186, 36)
+"""Rows of each class in the thesis's training set (SPEC 4.1): by them its table is known."""
 
 _Spread = tuple[float, ...]
 # Class and number of samples -> model -> updates, then the first five of METRICS and their standard deviations:

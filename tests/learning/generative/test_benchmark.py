@@ -12,6 +12,7 @@ import pytest
 from smooth_elpasolites import smooth_table
 
 from aiida_perovskite.learning.checkpoint import CheckpointError
+from aiida_perovskite.learning.generative import benchmark
 from aiida_perovskite.learning.generative.baselines import IndependentSites
 from aiida_perovskite.learning.generative.benchmark import FRAMES, Benchmark, BenchmarkSettings, run_benchmark
 from aiida_perovskite.learning.generative.distributions import js_distance, site_distribution
@@ -64,6 +65,13 @@ def test_metrics_are_those_of_the_samples(found: Benchmark, truth: Truth) -> Non
     assert (row["fits"], row["fits_failed"], row["updates"]) == (2, 0, 0)
     assert found.metrics.set_index("model").loc["vae", "updates"] == 30
     assert found.fits.loc[found.fits["model"] == "independent", "seed"].tolist() == [5, 6]
+
+
+def test_the_thesis_is_quoted_beside_its_own_table_only(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    settings = {"models": {"random": {}}, "fits": 1, "classes": [1], "samples": 10_000}
+    assert run(folder, **settings)[0].metrics["model"].tolist() == ["random"]
+    monkeypatch.setattr(benchmark, "THESIS_CLASS_COUNTS", tuple(TABLE.counts.tolist()))
+    assert "thesis_gan" in run(folder, **settings)[0].metrics["model"].tolist()
 
 
 def test_curves_end_at_the_metrics(found: Benchmark) -> None:
@@ -126,7 +134,7 @@ def test_a_fit_without_valid_samples_is_counted_and_sinks_nothing(
 def test_what_will_not_do_is_said(folder: Path, found: Benchmark) -> None:
     for changes, words in (
         ({"models": {}}, "Name at least one model"),
-        ({"models": {"gan": {}}}, "There is no generator 'gan'"),
+        ({"models": {"flow": {}}}, "There is no generator 'flow'"),
         ({"models": {"vae": {"updatez": 3}}}, "updatez"),
         ({"models": {"vae": 3}}, "models must map names to settings"),
         ({"classes": [0]}, "numbers from 1 to 10"),

@@ -25,7 +25,7 @@ def test_rows_name_generators_and_their_settings() -> None:
     assert model_type("enrich_25") is Enrichment
     assert model_settings("enrich_25").to_dict() == {"n_triples": 25}
     assert model_settings("vae", {"updates": 7}) == VAESettings(updates=7)
-    for name in ("gan", "enrich_0", "enrich_", "enrich_2x"):
+    for name in ("flow", "enrich_0", "enrich_", "enrich_2x"):
         with pytest.raises(GenerativeError, match="There is no generator"):
             model_settings(name)
     with pytest.raises(SettingsError, match="updatez"):

@@ -1,0 +1,110 @@
+"""What the report of a benchmark of generators holds: the files that the benchmark wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+THESIS = "thesis_"
+SIZE_COLUMNS = ("model", "training_rows", "precision", "coverage", "js_distance")
+_NAMES = {
+    "vae": "VAE",
+    "gan": "GAN",
+    "rl": "RL",
+    "autoregressive": "autoregressive",
+    "independent": "independent sites",
+    "enumeration": "enumeration",
+    "evolution": "evolution",
+    "random": "random",
+    "training": "training set",
+    "truth": "full space",
+}
+
+
+@dataclass(frozen=True)
+class BenchmarkReport:
+    """Everything that the page shows.
+
+    Attributes
+    ----------
+    name
+        Of the folder.
+    summary
+        ``metrics.json`` without its rows: settings, seeds, versions, data, truth, and the nodes of a run within the
+        provenance graph.
+    metrics, fits, saturation, js_matrix, elements, energies
+        Tables as `aiida_perovskite.learning.generative.benchmark.Benchmark` describes them.
+    sizes
+        Metrics by model and ``training_rows``, of another benchmark; None if not given.
+    """
+
+    name: str
+    summary: dict[str, Any]
+    metrics: pd.DataFrame
+    fits: pd.DataFrame
+    saturation: pd.DataFrame
+    js_matrix: pd.DataFrame
+    elements: pd.DataFrame
+    energies: pd.DataFrame
+    sizes: pd.DataFrame | None = None
+
+    @property
+    def classes(self) -> list[int]:
+        """Energy classes that were asked for."""
+        return list(self.summary["settings"]["classes"])
+
+    @property
+    def models(self) -> list[str]:
+        """Models that were compared."""
+        return list(self.summary["settings"]["models"])
+
+    def of_class(self, frame: pd.DataFrame, number: int) -> pd.DataFrame:
+        """Return the rows of a class."""
+        return frame[frame["class"] == number] if len(frame) else frame
+
+
+def read_benchmark(folder: Path, sizes: Path | None = None) -> BenchmarkReport:
+    """Read what a benchmark wrote.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing or damaged, or ``sizes`` is no table of training-set sizes.
+    """
+    import pandas as pd
+
+    names = ("metrics", "fits", "saturation", "js_matrix", "elements", "energies")
+    try:
+        summary = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        frames = {name: pd.read_csv(folder / f"{name}.csv") for name in names}
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder} does not hold the files of a benchmark: {error}") from None
+    shown = {key: value for key, value in summary.items() if key not in names}
+    by_size = None if sizes is None else read_sizes(sizes)
+    return BenchmarkReport(name=folder.resolve().name, summary=shown, sizes=by_size, **frames)
+
+
+def read_sizes(path: Path) -> pd.DataFrame:
+    """Read a table of metrics by training-set size; ValueError if it is none."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as CSV: {error}") from None
+    if missing := [name for name in SIZE_COLUMNS if name not in frame]:
+        raise ValueError(f"{path} is no table of training-set sizes: it lacks {', '.join(missing)}")
+    return frame
+
+
+def label(model: str) -> str:
+    """Return what the page calls a model; the thesis's rows have the names of ours."""
+    model = model.removeprefix(THESIS)
+    found = re.fullmatch(r"enrich_(\d+)", model)
+    return f"enrichment {found[1]}" if found else _NAMES.get(model, model)
