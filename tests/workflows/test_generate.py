@@ -76,7 +76,7 @@ def test_the_protocol_holds_the_settings_of_the_dataclasses() -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ({"name": "gan"}, "There is no generator 'gan'"),
+        ({"name": "diffusion"}, "There is no generator 'diffusion'"),
         ({"settings": {"updatez": 1}}, "updatez"),
         ({"design": {"confidence": 2.0}}, "confidence = 2.0 is out of its range"),
         ({"evaluation": {"classes": [11]}}, "numbers from 1 to 10"),
@@ -100,7 +100,8 @@ def test_input_that_will_not_do_is_refused_before_anything_runs(python_code: Any
         return found
 
     assert validate_together(inputs(python_code), None) is None
-    assert "Row 1 of the table will not do" in fault(frame.assign(b=[frame["a"][0], *frame["b"][1:]]))
+    repeated = frame.assign(b=[frame["a"][0], *frame["b"][1:]])
+    assert "Row 1 of the table, the header not counted, will not do" in fault(repeated)
     assert "1 rows have no formation energy" in fault(frame.assign(**{energy: [None, *frame[energy][1:]]}))
     assert "has no column d, which inverse design needs" in fault(frame.drop(columns="d"))
     assert "is not understood" in fault(target="band gap < 1 eV")

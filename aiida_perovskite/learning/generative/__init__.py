@@ -21,6 +21,7 @@ GENERATORS: dict[str, tuple[str, str]] = {
     "enumeration": ("baselines", "Enumeration"),
     "evolution": ("baselines", "Evolution"),
     "vae": ("vae", "VAE"),
+    "gan": ("gan", "GAN"),
     "autoregressive": ("autoregressive", "Autoregressive"),
 }
 """Name of a generator -> its module in this package and its class."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .base_settings import GeneratorSettings
 
-__all__ = ["ACTIVATIONS", "INPUT_RANGES", "NORMS", "VARIANCES", "AutoregressiveSettings", "VAESettings"]
+__all__ = ["ACTIVATIONS", "INPUT_RANGES", "NORMS", "VARIANCES", "AutoregressiveSettings", "GANSettings", "VAESettings"]
 
 ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "silu", "tanh")
 NORMS = ("before_activation", "after_activation", "none")
@@ -122,3 +122,56 @@ class AutoregressiveSettings(GeneratorSettings):
             "updates": (self.updates >= 1, "at least 1"),
             "sharpness": (len(self.sharpness) > 0 and min(self.sharpness) > 0, "at least one number, each above 0"),
         }
+
+
+@dataclass(frozen=True)
+class GANSettings(GeneratorSettings):
+    """The Wasserstein GAN with gradient penalty of the thesis (SPEC 4.2).
+
+    The first block is what the thesis states. The second is what it leaves open, by default as in the article on the
+    gradient penalty (Gulrajani et al., 2017).
+    """
+
+    hidden_layers: int = 1
+    """Hidden layers of the generator, and of the critic."""
+    width: int = 512
+    """Nodes of each."""
+    latent: int = 8
+    """Dimensions of the normal noise."""
+    learning_rate: float = 1e-5
+    """Adam's step, the same throughout."""
+    batch_size: int = 100
+    """Rows per step of the critic, and of the generator."""
+    updates: int = 200_000
+    """Steps of the generator."""
+    gradient_penalty: float = 10.0
+    """Weight of the penalty (lambda of equation 4.4)."""
+
+    critic_steps: int = 5
+    """Steps of the critic before each step of the generator."""
+    adam_betas: tuple[float, float] = (0.0, 0.9)
+    """Of Adam, for both networks."""
+    activation: str = "relu"
+    """After each hidden layer: one of `ACTIVATIONS`; leaky_relu has slope 0.01."""
+    norm: str = "none"
+    """Where a hidden layer is normalised: one of `NORMS`."""
+
+    def ranges(self) -> dict[str, tuple[bool, str]]:
+        """Say which settings are wrong."""
+        return {
+            "hidden_layers": (self.hidden_layers >= 1, "at least 1"),
+            "width": (self.width >= 1, "at least 1"),
+            "latent": (self.latent >= 1, "at least 1"),
+            "learning_rate": (self.learning_rate > 0, "above 0"),
+            "batch_size": (self.batch_size >= 1, "at least 1"),
+            "updates": (self.updates >= 1, "at least 1"),
+            "gradient_penalty": (self.gradient_penalty >= 0, "at least 0"),
+            "critic_steps": (self.critic_steps >= 1, "at least 1"),
+            "adam_betas": _betas(self.adam_betas),
+            "activation": (self.activation in ACTIVATIONS, ", ".join(ACTIVATIONS)),
+            "norm": (self.norm in NORMS, ", ".join(NORMS)),
+        }
+
+
+def _betas(betas: tuple[float, ...]) -> tuple[bool, str]:
+    return len(betas) == 2 and all(0 <= beta < 1 for beta in betas), "two numbers from 0 to below 1"

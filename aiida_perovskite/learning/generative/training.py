@@ -188,11 +188,15 @@ class Updater:
         Number of members.
     device
         Where the objective's net is.
+    net
+        What `adam` trains: the objective's net, unless it is a part of it.
     """
 
-    def __init__(self, objective: Any, members: int, plan: Plan, device: torch.device) -> None:
+    def __init__(
+        self, objective: Any, members: int, plan: Plan, device: torch.device, net: nn.Module | None = None
+    ) -> None:
         self.objective = objective
-        self.adam = Adam(objective.net, plan.rates, betas=plan.betas, weight_decay=plan.weight_decay)
+        self.adam = Adam(net or objective.net, plan.rates, betas=plan.betas, weight_decay=plan.weight_decay)
         self.rows = torch.zeros(members, plan.batch_size, dtype=torch.int64, device=device)
         self.noise = torch.zeros(members, plan.batch_size, objective.noise_width, device=device)
         self.losses = torch.zeros(members, device=device)
