@@ -43,7 +43,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--target", TARGET, "-d", "missing.csv"], "1 rows have no formation energy"),
         (["--target", "formation energy < -99", "-d", "energies.csv"], "outside of the training energies"),
         (["--target", TARGET, "-d", "energies.csv", "-n", "2000000"], "ask for 1 to 987012"),
-        (["--target", TARGET, "-d", "energies.csv", "--model", "gan"], "There is no generator 'gan'"),
+        (["--target", TARGET, "-d", "energies.csv", "--model", "diffusion"], "There is no generator 'diffusion'"),
         (["--target", TARGET, "-d", "energies.csv", "--exclude", "Ag"], "Ag cannot be excluded"),
         (["--target", TARGET, "-d", "energies.csv", "--overrides", "misspelt.yaml"], "unknown setting 'drawz'"),
     ],
