@@ -22,6 +22,7 @@ GENERATORS: dict[str, tuple[str, str]] = {
     "evolution": ("baselines", "Evolution"),
     "vae": ("vae", "VAE"),
     "gan": ("gan", "GAN"),
+    "rl": ("deep_q", "DeepQ"),
     "autoregressive": ("autoregressive", "Autoregressive"),
 }
 """Name of a generator -> its module in this package and its class."""

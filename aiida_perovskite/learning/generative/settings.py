@@ -5,13 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .base_settings import GeneratorSettings
+from .table import N_CLASSES
 
-__all__ = ["ACTIVATIONS", "INPUT_RANGES", "NORMS", "VARIANCES", "AutoregressiveSettings", "GANSettings", "VAESettings"]
+__all__ = [
+    "ACTIVATIONS",
+    "INPUT_RANGES",
+    "NORMS",
+    "VARIANCES",
+    "AutoregressiveSettings",
+    "DeepQSettings",
+    "GANSettings",
+    "VAESettings",
+]
 
 ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "silu", "tanh")
 NORMS = ("before_activation", "after_activation", "none")
 VARIANCES = ("log_variance", "softplus")
 INPUT_RANGES = ("open", "closed")
+STATES = ("scaled", "one_hot")
 
 
 @dataclass(frozen=True)
@@ -167,6 +178,64 @@ class GANSettings(GeneratorSettings):
             "updates": (self.updates >= 1, "at least 1"),
             "gradient_penalty": (self.gradient_penalty >= 0, "at least 0"),
             "critic_steps": (self.critic_steps >= 1, "at least 1"),
+            "adam_betas": _betas(self.adam_betas),
+            "activation": (self.activation in ACTIVATIONS, ", ".join(ACTIVATIONS)),
+            "norm": (self.norm in NORMS, ", ".join(NORMS)),
+        }
+
+
+@dataclass(frozen=True)
+class DeepQSettings(GeneratorSettings):
+    """The off-line deep Q-learning of the thesis (SPEC 4.2).
+
+    The first block is what the thesis states. The second is what it leaves open.
+    """
+
+    classes: tuple[int, ...] = (1,)
+    """Energy classes that can be asked for: each has a network of its own."""
+    hidden_layers: int = 5
+    """Hidden layers of each network."""
+    width: int = 512
+    """Nodes of each."""
+    learning_rate: float = 1e-5
+    """Adam's step, the same throughout."""
+    batch_size: int = 250
+    """Steps of compositions per update."""
+    updates: int = 800_000
+    """Steps of the optimiser."""
+    discount: float = 0.999
+    """Of the value of the next state (gamma of equation 4.5)."""
+    target_period: int = 10
+    """Updates after which the target network is renewed."""
+    beta: float = 5.0
+    """How much the policy prefers what it values (equation 4.11); 0, it draws at random."""
+
+    state: str = "scaled"
+    """What the network sees of rows and groups: one of `STATES`, each joined to the one-hot number of the step."""
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    """Of Adam."""
+    activation: str = "relu"
+    """After each hidden layer: one of `ACTIVATIONS`; leaky_relu has slope 0.01."""
+    norm: str = "before_activation"
+    """Where a hidden layer is normalised: one of `NORMS`."""
+
+    def ranges(self) -> dict[str, tuple[bool, str]]:
+        """Say which settings are wrong."""
+        distinct = set(self.classes)
+        return {
+            "classes": (
+                len(distinct) == len(self.classes) > 0 and distinct <= set(range(1, N_CLASSES + 1)),
+                f"different numbers from 1 to {N_CLASSES}",
+            ),
+            "hidden_layers": (self.hidden_layers >= 1, "at least 1"),
+            "width": (self.width >= 1, "at least 1"),
+            "learning_rate": (self.learning_rate > 0, "above 0"),
+            "batch_size": (self.batch_size >= 1, "at least 1"),
+            "updates": (self.updates >= 1, "at least 1"),
+            "discount": (0 <= self.discount <= 1, "from 0 to 1"),
+            "target_period": (self.target_period >= 1, "at least 1"),
+            "beta": (self.beta >= 0, "at least 0"),
+            "state": (self.state in STATES, ", ".join(STATES)),
             "adam_betas": _betas(self.adam_betas),
             "activation": (self.activation in ACTIVATIONS, ", ".join(ACTIVATIONS)),
             "norm": (self.norm in NORMS, ", ".join(NORMS)),
