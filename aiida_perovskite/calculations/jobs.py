@@ -172,7 +172,7 @@ def generator_training_job(
 def design_job(
     code: AbstractCode,
     model: FolderData,
-    table: SinglefileData,
+    table: SinglefileData | None,
     settings: SinglefileData,
     target: str,
     n: int,
@@ -181,7 +181,8 @@ def design_job(
 ) -> dict[str, Any]:
     """Return the inputs of a ShellJob that proposes compounds: ``... learning sample-generator``.
 
-    ``target`` and ``n`` say what is wanted, ``exclude`` the symbols of elements that are not.
+    ``target`` and ``n`` say what is wanted, ``exclude`` the symbols of elements that are not. A generator that can
+    predict on its own needs no ``table``.
     """
     arguments = ["--target", target, "-n", str(n), *(word for symbol in exclude for word in ("--exclude", symbol))]
     retrieved = job_options(options, list(DESIGN_FILES), "perovskite.design")
@@ -213,8 +214,11 @@ def benchmark_job(
     return learning_job(code, "benchmark-generators", files, ["--device", device], retrieved)
 
 
-def _with_model(model: FolderData, table: SinglefileData, settings: SinglefileData) -> dict[str, tuple[Data, str]]:
-    return {"model": (model, "model"), "table": (table, "table.parquet"), "settings": (settings, "settings.json")}
+def _with_model(
+    model: FolderData, table: SinglefileData | None, settings: SinglefileData
+) -> dict[str, tuple[Data, str]]:
+    files: dict[str, tuple[Data, str]] = {"model": (model, "model"), "settings": (settings, "settings.json")}
+    return files if table is None else {**files, "table": (table, "table.parquet")}
 
 
 TRAINING_FILES = (

@@ -45,7 +45,7 @@ def test_bad_input_is_an_exit_code_with_a_sentence(aiida_profile_clean: Any) -> 
         assert node.exit_status == 400
         return str(node.exit_message)
 
-    assert "Row 1 of the table will not do" in message(train_generator, repeated, Dict(kind))
+    assert "Row 1 of the table, the header not counted, will not do" in message(train_generator, repeated, Dict(kind))
     assert "There is no generator 'diffusion'" in message(train_generator, table, Dict({**kind, "name": "diffusion"}))
     model = train_generator(table, Dict(kind))
     words = message(generate_compositions, model, table, Str("gap < 1"), Int(1), Dict({}))

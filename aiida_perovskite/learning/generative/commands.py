@@ -53,14 +53,14 @@ def train_generator(table: Path, generator: str, settings: Path | None, seed: in
 
 @click.command("sample-generator")
 @MODEL
-@TABLE
+@click.option("--table", type=PATH, help="The table it was trained on; not needed by one that can predict itself.")
 @click.option("--target", required=True, help="E.g. 'formation energy < -2.3 eV/atom'.")
 @click.option("-n", "n", required=True, type=int, help="Number of compounds.")
 @click.option("--exclude", multiple=True, help="Symbol of an element that is not wanted; may be repeated.")
 @click.option("--settings", type=PATH, help="JSON object of design settings [default: {}].")
 @click.option("--output", required=True, type=PATH, help="Folder for the table and its summary.")
 def sample_generator(
-    model: Path, table: Path, target: str, n: int, exclude: tuple[str, ...], settings: Path | None, output: Path
+    model: Path, table: Path | None, target: str, n: int, exclude: tuple[str, ...], settings: Path | None, output: Path
 ) -> None:
     """Propose compounds for a target energy, ranked by prediction.
 
@@ -69,18 +69,19 @@ def sample_generator(
       compositions.csv   energies with intervals, charge balance, tolerance factors, known or new
       summary.json       counts, and the error of the regression that predicts
 
-    The table must be the one that the generator was trained on.
+    Without a table, which compounds are known is not known.
     """
     from ..checkpoint import atomic_path, write_json
     from . import load_generator
     from .design import DesignSettings, EnergyTarget, design
 
     wanted, chosen = EnergyTarget.parse(target), DesignSettings.from_dict(read_json_settings(settings))
-    found = design(load_generator(model), read_elpasolites(table), wanted, n, chosen, exclude=exclude)
+    rows = None if table is None else read_elpasolites(table)
+    found = design(load_generator(model), rows, wanted, n, chosen, exclude=exclude)
     with atomic_path(output / "compositions.csv") as temporary:
         found.compositions.to_csv(temporary, index=False)
     write_json(output / "summary.json", found.summary)
-    click.echo(f"{len(found.compositions)} compounds, {found.summary['n_known']} of them known. Table in {output}.")
+    click.echo(f"{len(found.compositions)} compounds. Table in {output}.")
 
 
 @click.command("evaluate-generator")
@@ -127,20 +128,20 @@ def benchmark_generators(table: Path, settings: Path | None, device: str, output
     metrics.json, and the trained generators below generators/. A benchmark that was interrupted goes on when the same
     command is given again.
     """
-    from .benchmark import BenchmarkSettings, run_benchmark
     import shutil
 
+    from .benchmark import BenchmarkSettings, run_benchmark
 
     chosen = BenchmarkSettings.from_dict(read_json_settings(settings))
     found = run_benchmark(
         read_elpasolites(table), chosen, output, device=device, say=lambda line: click.echo(line, err=True)
     )
     found.save(output)
-    click.echo(f"{len(chosen.models)} models compared. Tables in {output}.")
     for file in output.glob("*/fits/*/generator.*"):
         target = output / "generators" / file.parent.name / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
+    click.echo(f"{len(chosen.models)} models compared. Tables in {output}.")
 
 
 COMMANDS = (train_generator, sample_generator, evaluate_generator, benchmark_generators)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .base_settings import GeneratorSettings
-from .kernel_ridge import KernelRidge
+from .energies import ClassEnergies, Energies, RegressionEnergies
 from .space import ELEMENTS, N_COMPOSITIONS, GenerativeError, encode, formula_of, swap
 from .table import N_CLASSES, ElpasoliteTable
 
@@ -33,7 +33,6 @@ _TARGET = re.compile(
     rf"\s*formation energy\s*(?:(<=|>=|<|>)\s*{_NUMBER}|between\s+{_NUMBER}\s+and\s+{_NUMBER})\s*(?:eV/atom)?\s*",
     re.IGNORECASE | re.ASCII,
 )
-_BLOCK = 10_000  # compounds at a time: some 20 MB of errors
 _EXAMPLES = "'formation energy < -2.3 eV/atom' or 'formation energy between -2.5 and -2 eV/atom'"
 
 
@@ -131,7 +130,7 @@ class DesignSettings(GeneratorSettings):
     confidence: float = 0.9
     """Share of energies that the intervals are to hold."""
     neighbours: int = 200
-    """Training rows whose errors make an interval: those with the nearest predictions. Errors depend on the energy."""
+    """Training rows, at most, whose errors make an interval: those with the nearest predictions."""
     sigma: float = 16.0
     """Length of the Laplacian kernel of the regression, in rows or groups of the periodic table."""
     regularisation: float = 0.003
@@ -159,8 +158,8 @@ class Design:
     compositions
         One row per compound, lowest predicted energy first: ``formula``, ``pretty``, ``formation_energy_ev_per_atom``
         (predicted) with ``lower_ev_per_atom`` and ``upper_ev_per_atom``, ``target_probability`` (that the energy is in
-        the target), ``known`` (a training row) with its ``known_energy_ev_per_atom``, ``toxic``, and charges and
-        tolerance factors as `aiida_perovskite.chemistry.describe` gives them.
+        the target), ``known`` (a training row; empty without a table) with its ``known_energy_ev_per_atom``, ``toxic``,
+        and charges and tolerance factors as `aiida_perovskite.chemistry.describe` gives them.
     summary
         Counts, energy classes of the target, error of the regression.
     """
@@ -171,7 +170,7 @@ class Design:
 
 def design(
     generator: Generator,
-    table: ElpasoliteTable,
+    table: ElpasoliteTable | None,
     target: EnergyTarget,
     n: int,
     settings: DesignSettings | None = None,
@@ -181,16 +180,16 @@ def design(
     """Propose compounds for a target, and rank them by predicted energy.
 
     The generator draws from the energy classes that overlap with the target. Of the different compounds that come,
-    those are kept that hold no excluded element and whose predicted energy is in the target. Predictions are of a
-    kernel ridge regression on the generator's training rows; intervals and probabilities are of its leave-one-out
-    errors on the rows with the nearest predictions.
+    those are kept that hold no excluded element and whose predicted energy is in the target. `RegressionEnergies` on
+    the generator's training rows predicts.
 
     Parameters
     ----------
     generator
         Trained on `table`.
     table
-        Training rows.
+        Training rows; None for a generator that can predict without them (`ClassEnergies`), such as the shipped one.
+        Nobody knows then which compounds are in them.
     target
         Wanted energies.
     n
@@ -208,13 +207,10 @@ def design(
     settings = settings or DesignSettings()
     if not 1 <= n <= N_COMPOSITIONS // 2:
         raise GenerativeError(f"{n} compounds cannot be given: ask for 1 to {N_COMPOSITIONS // 2}, all of the space.")
-    if generator.data_sha256 != table.sha256:
+    if table is not None and generator.data_sha256 != table.sha256:
         raise GenerativeError("The generator was trained on other rows than this table's: give the table it learned.")
     chosen = target.classes(generator.edges, generator.class_counts)
-    rows = table.one_order if table.both_orders else np.ones(len(table.codes), dtype=bool)
-    regression, errors = KernelRidge.fit_with_errors(
-        table.codes[rows], table.energies_ev_per_atom[rows], settings.sigma, settings.regularisation, symmetric=True
-    )
+    energies: Energies = ClassEnergies(generator) if table is None else RegressionEnergies(table, settings)
     allowed = np.array([symbol not in set(exclude) for symbol in ELEMENTS])
     distinct, drawn = np.empty(0, dtype=np.int64), 0
     right = distinct
@@ -223,22 +219,20 @@ def design(
         share = settings.draws // len(chosen)
         codes = np.concatenate([distinct, *(generator.sample(number, share, seed) for number in chosen)])
         distinct, drawn = np.unique(np.minimum(codes, swap(codes))), drawn + share * len(chosen)
-        right = distinct[allowed[encode(distinct)].all(axis=1) & target.holds(regression.predict(distinct))]
+        right = distinct[allowed[encode(distinct)].all(axis=1) & target.holds(energies.predict(distinct))]
     if len(right) == 0:
         raise GenerativeError(
             f"None of {len(distinct)} compounds in {drawn} draws has a predicted energy in the target and no excluded "
             "element: choose a wider target, exclude less, or draw more."
         )
-    energies = regression.predict(right)
-    order = np.argsort(energies, kind="stable")[:n]
-    windows, place = _nearby_errors(table.energies_ev_per_atom[rows] - errors, errors, settings, energies[order])
-    ends = [(1 - settings.confidence) / 2, (1 + settings.confidence) / 2]
-    below, above = np.quantile(windows, ends, axis=1)[:, place]
+    predicted = energies.predict(right)
+    order = np.argsort(predicted, kind="stable")[:n]
+    lower, upper, chance = energies.uncertainty(right[order], predicted[order], target, settings.confidence)
     columns = {
-        "formation_energy_ev_per_atom": energies[order],
-        "lower_ev_per_atom": energies[order] + below,
-        "upper_ev_per_atom": energies[order] + above,
-        "target_probability": _probability(target, energies[order], windows, place),
+        "formation_energy_ev_per_atom": predicted[order],
+        "lower_ev_per_atom": lower,
+        "upper_ev_per_atom": upper,
+        "target_probability": chance,
     }
     frame = _described(right[order], columns, table)
     summary = {
@@ -248,48 +242,30 @@ def design(
         "in_target": len(right),
         "n_requested": n,
         "n_compositions": len(frame),
-        "n_known": int(frame["known"].sum()),
+        "n_known": None if table is None else int(frame["known"].sum()),
         "n_charge_balanced": int(frame["charge_balanced"].sum()),
-        "regression_mae_ev_per_atom": float(np.abs(errors).mean()),
-        "regression_rows": len(errors),
+        **energies.summary(),
         "confidence": settings.confidence,
     }
     return Design(frame, summary)
 
 
-def _nearby_errors(
-    predicted: Floats, errors: Floats, settings: DesignSettings, energies: Floats
-) -> tuple[Floats, Ints]:
-    """Return windows of errors (W, k) of rows that neighbour by prediction, and which one (N,) each energy (N,) has."""
-    order = np.argsort(predicted, kind="stable")
-    size = min(settings.neighbours, len(order))
-    windows = np.lib.stride_tricks.sliding_window_view(errors[order], size)
-    place = np.searchsorted(predicted[order], energies) - size // 2
-    return windows, np.clip(place, 0, len(windows) - 1)
-
-
-def _probability(target: EnergyTarget, energies: Floats, windows: Floats, place: Ints) -> Floats:
-    """Return the share of errors with which each energy (N,) is in the target."""
-    shares = [
-        target.holds(energies[block, None] + windows[place[block]]).mean(axis=1)
-        for block in np.array_split(np.arange(len(energies)), -(-len(energies) // _BLOCK))
-    ]
-    return np.concatenate(shares)
-
-
-def _described(codes: Ints, columns: dict[str, Floats], table: ElpasoliteTable) -> pd.DataFrame:
+def _described(codes: Ints, columns: dict[str, Floats], table: ElpasoliteTable | None) -> pd.DataFrame:
     """Return the table of a design: names, what is predicted, what the training rows and chemistry say."""
     import pandas as pd
 
     from aiida_perovskite.chemistry import TOXIC_ELEMENTS, Composition, describe
 
     compositions = [Composition.parse(formula_of(code)) for code in codes]
-    known = dict(zip(np.minimum(table.codes, swap(table.codes)).tolist(), table.energies_ev_per_atom, strict=True))
+    known: dict[int, float] = {}
+    if table is not None:
+        compounds = np.minimum(table.codes, swap(table.codes)).tolist()
+        known = dict(zip(compounds, table.energies_ev_per_atom.tolist(), strict=True))
     head = {
         "formula": [composition.formula for composition in compositions],
         "pretty": [composition.pretty for composition in compositions],
         **columns,
-        "known": [code in known for code in codes.tolist()],
+        "known": [None if table is None else code in known for code in codes.tolist()],
         "known_energy_ev_per_atom": [known.get(code, np.nan) for code in codes.tolist()],
         "toxic": [not TOXIC_ELEMENTS.isdisjoint(composition.elements) for composition in compositions],
     }

@@ -96,7 +96,10 @@ class ElpasoliteTable:
         stored = Rows(_read_codes(sites), energies)
         if len(missing := np.flatnonzero(~np.isfinite(energies))):
             rows = ", ".join(str(row + 1) for row in missing[:_SHOWN])
-            raise GenerativeError(f"{len(missing)} rows have no formation energy, the first are {rows}: remove them.")
+            raise GenerativeError(
+                f"{len(missing)} rows have no formation energy, the first are {rows} (the header not counted): remove "
+                "them."
+            )
         return cls.from_stored(stored, edges, both_orders=both_orders)
 
     @classmethod
@@ -213,5 +216,5 @@ def _read_codes(sites: list[list[Any]]) -> Ints:
     if faults:
         first, *others = faults
         more = f" (and {len(others)} more)" if others else ""
-        raise GenerativeError(f"Row {first}{more} of the table will not do: {faults[first]}")
+        raise GenerativeError(f"Row {first}{more} of the table, the header not counted, will not do: {faults[first]}")
     return codes

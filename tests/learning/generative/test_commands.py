@@ -58,7 +58,7 @@ def test_from_a_table_to_compositions_and_metrics(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--table", "repeated.csv"], "Row 1 of the table will not do"),
+        (["--table", "repeated.csv"], "Row 1 of the table, the header not counted, will not do"),
         (["--table", "missing.csv"], "1 rows have no formation energy"),
         (["--table", "columns.csv"], "lacks the columns d"),
         (["--table", "table.parquet", "--settings", "misspelt.json"], "drawz"),
