@@ -40,10 +40,12 @@ from aiida_perovskite.cli import (  # noqa: E402  attach commands
     interpret,  # noqa: F401
     phases,  # noqa: F401
     predict,  # noqa: F401
+    query,  # noqa: F401
     screen,  # noqa: F401
     setup,  # noqa: F401
     setup_aims,  # noqa: F401
     setup_species,  # noqa: F401
     space,  # noqa: F401
+    trace,  # noqa: F401
     train,  # noqa: F401
 )

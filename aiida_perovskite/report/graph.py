@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -117,3 +117,8 @@ def text_of(node: orm.Data | None) -> str:
         return str(node.value) if node is not None else ""
     except (AttributeError, NotExistent):
         return ""
+
+
+def those(pks: Iterable[int]) -> dict[str, Any]:
+    """Return a filter that leaves the nodes with these pks; AiiDA refuses an empty list, and no pk is negative."""
+    return {"id": {"in": list(pks) or [-1]}}
