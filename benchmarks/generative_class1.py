@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--fits", type=int, default=10)
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--sizes", action="store_true", help="also smaller training sets")
-    parser.add_argument("--choices", choices=NEURAL, help="only compare settings of this network")
+    parser.add_argument("--choices", choices=tuple(CHOICES), help="only compare settings of this network")
     parser.add_argument("--choice-fits", type=int, default=3, help="fits per choice")
     parser.add_argument("--together", type=int, help="networks' fits trained at once; by default all on a GPU, else 5")
     parser.add_argument("--updates", type=int, help="shorter or longer trainings of the networks, to try things")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..checkpoint import CheckpointError, atomic_path, read_json, versions, write_json
 from ..settings import SettingsError
 from .distributions import js_distance, site_distribution
-from .generator import JSON_FILE, Generator
+from .generator import JSON_FILE, Generator, GeneratorSettings
 from .metrics import SampleCounter
 from .saturation import saturation_curve
 from .space import ELEMENTS, SITES, GenerativeError
@@ -94,11 +94,15 @@ class BenchmarkSettings:
 
     def complete(self) -> dict[str, dict[str, Any]]:
         """Return all settings of each model, as values that JSON can hold."""
-        return {name: model_settings(name, changes).to_dict() for name, changes in self.models.items()}
+        return {name: self.settings_of(name).to_dict() for name in self.models}
+
+    def settings_of(self, model: str) -> GeneratorSettings:
+        """Return the settings of a model."""
+        return model_settings(model, self.models[model], self.classes)
 
     def fits_of(self, model: str) -> list[Fit]:
         """Return the fits of a model."""
-        settings = model_settings(model, self.models[model])
+        settings = self.settings_of(model)
         return [Fit(model, settings, None, self.seed + number) for number in range(self.fits)]
 
 
@@ -264,7 +268,7 @@ def _collect(
         for model in settings.models:
             own = good[model, number]
             counts = {"fits": len(own), "fits_failed": settings.fits - len(own)}
-            updates = getattr(model_settings(model, settings.models[model]), "updates", 0)
+            updates = getattr(settings.settings_of(model), "updates", 0)
             row = statistics([one["metrics"] for one in own], SHOWN)
             metrics.append({**first, "model": model, **counts, "updates": updates, **row})
         if tuple(study.table.counts.tolist()) == THESIS_CLASS_COUNTS:  # on other data its numbers say nothing

@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ __all__ = [
 
 METRICS = ("precision", "precision_neighbour", "coverage", "coverage_neighbour", "js_distance", "unique")
 """What a table of generators shows, each with its standard deviation over the fits."""
-NEURAL = ("vae", "autoregressive")
+NEURAL = ("vae", "gan", "rl", "autoregressive")
 MODELS = (*NEURAL, "independent", "enrich_25", "enrich_50", "enrich_100", "enumeration", "evolution", "random")
 """Rows of a table. ``enrich_N`` is enrichment with N triples, for any N; the others are named as the generators."""
 SAMPLE_SEED = 1_000  # the draws of the fit with seed n have the seed SAMPLE_SEED + n
@@ -72,8 +72,12 @@ def model_type(name: str) -> type[Generator]:
     return generator_type("enrichment" if _triples(name) is not None else name)
 
 
-def model_settings(name: str, changes: Mapping[str, Any] | None = None) -> GeneratorSettings:
+def model_settings(
+    name: str, changes: Mapping[str, Any] | None = None, classes: Sequence[int] = ()
+) -> GeneratorSettings:
     """Return the settings of a row: the generator's defaults, the number of triples, and on top of them the changes.
+
+    `classes` are those that will be asked for: a generator that learns single ones is trained for them.
 
     Raises
     ------
@@ -84,7 +88,10 @@ def model_settings(name: str, changes: Mapping[str, Any] | None = None) -> Gener
     """
     n_triples = _triples(name)
     given = {} if n_triples is None else EnrichmentSettings(n_triples=n_triples).to_dict()
-    return model_type(name).settings_type.from_dict({**given, **(changes or {})})
+    kind = model_type(name).settings_type
+    if classes and "classes" in [field.name for field in fields(kind)]:
+        given["classes"] = list(classes)
+    return kind.from_dict({**given, **(changes or {})})
 
 
 def _triples(name: str) -> int | None:

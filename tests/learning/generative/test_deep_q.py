@@ -99,7 +99,7 @@ def test_the_loss_is_that_of_equation_4_8() -> None:
             else:
                 goal = 0.999 * float(target(state, torch.full((2, 1), step + 1))[member, 0].detach().max())
             terms.append((float(value.detach()) - goal) ** 2)
-        assert float(losses[member]) == pytest.approx(np.mean(terms), rel=1e-4)
+        assert float(losses[member].detach()) == pytest.approx(np.mean(terms), rel=1e-4)
 
 
 def test_probabilities_are_the_products_of_the_eight_choices(fitted: DeepQ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from smooth_elpasolites import smooth_table
 
 from aiida_perovskite.learning.generative.baselines import Enrichment, NoSettings
-from aiida_perovskite.learning.generative.settings import VAESettings
+from aiida_perovskite.learning.generative.settings import DeepQSettings, VAESettings
 from aiida_perovskite.learning.generative.space import GenerativeError
 from aiida_perovskite.learning.generative.study import Fit, Study, model_settings, model_type, thesis_rows
 from aiida_perovskite.learning.settings import SettingsError
@@ -25,6 +25,8 @@ def test_rows_name_generators_and_their_settings() -> None:
     assert model_type("enrich_25") is Enrichment
     assert model_settings("enrich_25").to_dict() == {"n_triples": 25}
     assert model_settings("vae", {"updates": 7}) == VAESettings(updates=7)
+    assert model_settings("rl", {"updates": 7}, (1, 5)) == DeepQSettings(updates=7, classes=(1, 5))
+    assert model_settings("rl", {"classes": [2]}, (1, 5)) == DeepQSettings(classes=(2,))
     for name in ("flow", "enrich_0", "enrich_", "enrich_2x"):
         with pytest.raises(GenerativeError, match="There is no generator"):
             model_settings(name)
