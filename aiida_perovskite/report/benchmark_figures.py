@@ -332,13 +332,15 @@ def js_matrix(frame: pd.DataFrame) -> Figure:
     return figure_of(data, annotations=notes, showlegend=False, **layout)
 
 
-def sizes(frame: pd.DataFrame) -> Figure:
-    """Metrics by size of the training set (figure 7.9)."""
+def sizes(frame: pd.DataFrame, models: list[str]) -> Figure:
+    """Metrics by size of the training set (figure 7.9); `models` keep the colours of the other figures."""
     data: list[Any] = []
     layout: dict[str, Any] = {}
-    models = list(dict.fromkeys(frame["model"]))
+    present = set(frame["model"])
     for number, (metric, title, factor) in enumerate(METRICS):
-        for index, model in enumerate(models):
+        for index, model in enumerate(dict.fromkeys([*models, *frame["model"]])):
+            if model not in present:
+                continue
             rows = frame[(frame["model"] == model) & frame[metric].notna()].sort_values("training_rows")
             column = f"{metric}_std"
             spread = factor * rows[column].fillna(0) if column in rows else 0 * rows[metric]

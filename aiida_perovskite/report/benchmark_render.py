@@ -88,7 +88,7 @@ def draw(report: BenchmarkReport) -> dict[str, Figure]:
             report.of_class(report.elements, number), sources(report)[number]
         )
     if report.sizes is not None:
-        drawn["sizes"] = figures.sizes(report.sizes)
+        drawn["sizes"] = figures.sizes(report.sizes, report.models)
     return drawn
 
 
