@@ -60,14 +60,29 @@ def validate_together(inputs: Mapping[str, Any], _: Any) -> str | None:
     try:
         target = EnergyTarget.parse(inputs["target"].value)
         table = elpasolite_table(inputs["dataset"])
-        target.classes(table.edges, table.counts)
-        if "model" in inputs:
-            inputs["model"].require_generator()
-            if inputs["model"].base.attributes.get("data_sha256") != table.sha256:
-                return "the generator was trained on other rows than the table's: give the table that it learned"
+        wanted = target.classes(table.edges, table.counts)
+        if "model" not in inputs:
+            return fault_of_classes(inputs["settings"].get_dict(), wanted)
+        inputs["model"].require_generator()
+        if inputs["model"].base.attributes.get("data_sha256") != table.sha256:
+            return "the generator was trained on other rows than the table's: give the table that it learned"
     except ValueError as error:
         return str(error)
     return None
+
+
+def fault_of_classes(settings: Mapping[str, Any], wanted: Sequence[int]) -> str | None:
+    """Say which energy classes of a target a generator would not be trained for; most are for all of them."""
+    from aiida_perovskite.learning.generative import generator_type
+
+    chosen = generator_type(settings["name"]).settings_type.from_dict(settings["settings"])
+    trained = getattr(chosen, "classes", wanted)
+    if set(wanted) <= set(trained):
+        return None
+    return (
+        f"the target reaches into the energy classes {', '.join(map(str, wanted))}, but {settings['name']} would be "
+        f"trained for {', '.join(map(str, trained))}: give `classes: {list(wanted)}` among its settings"
+    )
 
 
 class GeneratorJobWorkChain(RestartWorkChain):

@@ -50,6 +50,28 @@ def test_from_a_table_to_compounds(aiida_profile_clean: Any, python_code: Any, t
     assert len([job for job in again.called_descendants if isinstance(job, CalcJobNode)]) == 1
 
 
+def test_the_shipped_generator_needs_no_table(aiida_profile_clean: Any, python_code: Any) -> None:
+    from aiida.engine import run_get_node
+    from aiida.orm import Bool
+
+    from aiida_perovskite.cli.generate import shipped_generator_node
+    from aiida_perovskite.workflows.generate import GenerateWorkChain, validate_together
+
+    def builder(**kwargs: Any) -> Any:
+        return GenerateWorkChain.get_builder_from_protocol(
+            python_code, None, "formation energy < -2.3", 10, overrides={"design": {"draws": 500}}, **kwargs
+        )
+
+    assert "give `dataset`" in str(validate_together(builder(), None))
+    shipped = shipped_generator_node()
+    assert "give `dataset`" in str(validate_together(builder(model=shipped, evaluate=Bool(True)), None))
+    _, node = run_get_node(builder(model=shipped))
+    assert node.is_finished_ok, node.exit_message
+    assert node.outputs.compositions.n_rows == 10
+    assert node.outputs.summary["n_known"] is None
+    assert shipped_generator_node().uuid == shipped.uuid, "the profile holds it once"
+
+
 def test_a_design_that_finds_nothing_says_so(aiida_profile_clean: Any, python_code: Any) -> None:
     from aiida.engine import run_get_node
 
@@ -110,6 +132,8 @@ def test_input_that_will_not_do_is_refused_before_anything_runs(python_code: Any
     assert "are empty in the training table" in fault(middle, target="formation energy between -0.2 and 0.2")
     assert "ask for 1 to 987012" in fault(n=987_013)
     assert "Ag cannot be excluded" in fault(exclude=["Ag"])
+    policies = {"name": "rl", "settings": {"updates": 20, "classes": [1, 2]}}
+    assert "rl would be trained for 1, 2: give `classes: [1, 2, 3" in fault(overrides=policies)
 
 
 def test_models_that_will_not_do_are_refused(aiida_profile_clean: Any, python_code: Any, tiny_model: Any) -> None:
