@@ -212,7 +212,7 @@ class Adam:
         device = next(iter(parameters.values())).device
         self.betas = betas
         self.weights = torch.cat([parameter.detach().flatten() for parameter in parameters.values()])
-        self.gradient, self.mean, self.square = (torch.zeros_like(self.weights) for _ in range(3))
+        self.gradient, self.mean, self.square, self.change = (torch.zeros_like(self.weights) for _ in range(4))
         self.decayed = torch.zeros_like(self.weights) if weight_decay > 0 else None
         start = 0
         for name, parameter in parameters.items():
@@ -240,5 +240,7 @@ class Adam:
         self.square.mul_(self.betas[1]).addcmul_(self.gradient, self.gradient, value=1 - self.betas[1])
         if self.decayed is not None:
             self.weights.addcmul_(self.weights, self.decayed * decay)
-        self.weights.sub_(self.mean / (self.square.sqrt() + epsilon) * size)
+        torch.sqrt(self.square, out=self.change).add_(epsilon)
+        torch.div(self.mean, self.change, out=self.change).mul_(size)
+        self.weights.sub_(self.change)
         self.gradient.zero_()

@@ -54,20 +54,17 @@ class GANNetwork(nn.Module):
         """Return entries (M, N, 8), each in (-1, 1), of latent points and one-hot classes (M, N, 10)."""
         return torch.tanh(self.generator(torch.cat([latent, classes], dim=-1)))
 
-    def score(self, entries: Tensor, classes: Tensor) -> Tensor:
-        """Return what the critic says, (M, N), of entries (M, N, 8) with classes (M, N, 10)."""
-        scores: Tensor = self.critic(torch.cat([entries, classes], dim=-1))[..., 0]
+    def score(self, inputs: Tensor) -> Tensor:
+        """Return what the critic says, (M, N), of entries joined to classes (M, N, 8 + 10)."""
+        scores: Tensor = self.critic(inputs)[..., 0]
         return scores
 
-    def penalty(self, real: Tensor, fake: Tensor, classes: Tensor, places: Tensor) -> Tensor:
-        """Return (|gradient of the score| - 1)^2, (M, N), at places (M, N) from 0 to 1 between fake and real entries.
-
-        The gradient is with respect to the entries, not to the class.
-        """
-        between = torch.lerp(fake, real, places[..., None]).requires_grad_()
-        scores = self.score(between, classes)
-        (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
-        return ((gradient.square().sum(-1) + _SMALLEST).sqrt() - 1).square()
+    def penalty(self, inputs: Tensor) -> Tensor:
+        """Return (|gradient of the score with respect to the entries| - 1)^2, (M, N), at inputs (M, N, 8 + 10)."""
+        inputs = inputs.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(self.score(inputs).sum(), inputs, create_graph=True)
+        length = (gradient[..., :_ENTRIES].square().sum(-1) + _SMALLEST).sqrt()
+        return (length - 1).square()
 
 
 class GAN(Generator):
@@ -124,7 +121,7 @@ class GAN(Generator):
 
 
 class _Objective:
-    """The losses of critic and generator (equation 4.4), at the rows of a batch with their noise.
+    """The losses of critic and generator (equation 4.4).
 
     The noise of a row is a latent point, then a normal number that says how far between fake and real the gradient is
     penalised.
@@ -134,25 +131,34 @@ class _Objective:
         self, net: GANNetwork, settings: GANSettings, codes: Ints, classes: Ints, device: torch.device
     ) -> None:
         self.net, self.settings = net, settings
-        self.entries = torch.from_numpy(scale(codes)).to(device)
-        self.classes = torch.from_numpy(_one_hot(classes)).to(device)
+        self.inputs = torch.from_numpy(np.concatenate([scale(codes), _one_hot(classes)], axis=1)).to(device)
         self.noise_width = settings.latent + 1
 
-    def critic_losses(self, rows: Tensor, noise: Tensor) -> Tensor:
+    def fake(self, real: Tensor, noise: Tensor) -> Tensor:
+        """Return what the generator makes of the classes of rows, joined to these as the rows are, (M, N, 8 + 10)."""
+        classes = real[..., _ENTRIES:]
+        return torch.cat([self.net.generate(noise[..., :-1], classes), classes], dim=-1)
+
+    @torch.no_grad()
+    def rounds(self, rows: Tensor, noise: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return what the critic sees in each of its steps: real and fake inputs (M, 2 N, 18), and N between them.
+
+        The generator stands still meanwhile, so its part is done once for all of `rows`, (M, steps N).
+        """
+        real = self.inputs[rows]
+        fake = self.fake(real, noise)
+        between = torch.lerp(fake, real, torch.special.ndtr(noise[..., -1:]))
+        parts = [tensor.chunk(self.settings.critic_steps, dim=1) for tensor in (real, fake, between)]
+        return [(torch.cat([one, other], dim=1), place) for one, other, place in zip(*parts, strict=True)]
+
+    def critic_losses(self, inputs: Tensor, between: Tensor) -> Tensor:
         """Return fake minus real score plus weighted penalty, the mean of each member (M,)."""
-        real, classes = self.entries[rows], self.classes[rows]
-        with torch.no_grad():
-            fake = self.net.generate(noise[..., :-1], classes)
-        # One pass for both: a batch is small, and each operation costs more to start than to do.
-        scores = self.net.score(torch.cat([real, fake], dim=1), torch.cat([classes, classes], dim=1))
-        of_real, of_fake = scores.chunk(2, dim=1)
-        penalty = self.net.penalty(real, fake, classes, torch.special.ndtr(noise[..., -1]))
-        return (of_fake - of_real + self.settings.gradient_penalty * penalty).mean(-1)
+        real, fake = self.net.score(inputs).chunk(2, dim=1)
+        return (fake - real + self.settings.gradient_penalty * self.net.penalty(between)).mean(-1)
 
     def losses(self, rows: Tensor, noise: Tensor) -> Tensor:
         """Return minus the score of what the generator makes of the classes of rows, the mean of each member (M,)."""
-        classes = self.classes[rows]
-        return -self.net.score(self.net.generate(noise[..., :-1], classes), classes).mean(-1)
+        return -self.net.score(self.fake(self.inputs[rows], noise)).mean(-1)
 
 
 class _Duel(Updater):
@@ -162,10 +168,10 @@ class _Duel(Updater):
 
     def __init__(self, objective: _Objective, members: int, plan: Plan, device: torch.device) -> None:
         super().__init__(objective, members, plan, device, objective.net.generator)
-        self.steps = objective.settings.critic_steps
-        rates = np.repeat(plan.rates, self.steps).tolist()
-        self.critic_adam = Adam(objective.net.critic, rates, betas=plan.betas)
-        self.critic_sizes = self.critic_adam.schedule.view(len(plan.rates), self.steps, -1)
+        steps = objective.settings.critic_steps
+        self.critic_rows = steps * objective.settings.batch_size
+        self.critic_adam = Adam(objective.net.critic, np.repeat(plan.rates, steps).tolist(), betas=plan.betas)
+        self.critic_sizes = self.critic_adam.schedule.view(len(plan.rates), steps, -1)
         self.sizes_now = self.critic_sizes[0].clone()
 
     def state(self) -> dict[str, Tensor]:
@@ -177,20 +183,18 @@ class _Duel(Updater):
         self.sizes_now.copy_(self.critic_sizes[update])
 
     def _run(self) -> None:
-        critic = self.objective.net.critic
-        batches = zip(self.rows.chunk(self.steps + 1, dim=1), self.noise.chunk(self.steps + 1, dim=1), strict=True)
-        for step, (rows, noise) in enumerate(batches):
-            if step < self.steps:
-                losses = self.objective.critic_losses(rows, noise)
-                losses.sum().backward()  # type: ignore[no-untyped-call]
-                self.critic_adam.now.copy_(self.sizes_now[step])
-                self.critic_adam.step()
-                continue
-            critic.requires_grad_(False)
-            self.objective.losses(rows, noise).sum().backward()  # type: ignore[no-untyped-call]
-            critic.requires_grad_(True)
-            self.adam.step()
-            self.losses.copy_(losses.detach())  # the critic's: without the penalty, minus a distance of distributions
+        objective, first = self.objective, self.critic_rows
+        rounds = objective.rounds(self.rows[:, :first], self.noise[:, :first])
+        for sizes, (inputs, between) in zip(self.sizes_now, rounds, strict=True):
+            losses = objective.critic_losses(inputs, between)
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+            self.critic_adam.now.copy_(sizes)
+            self.critic_adam.step()
+        objective.net.critic.requires_grad_(False)
+        objective.losses(self.rows[:, first:], self.noise[:, first:]).sum().backward()  # type: ignore[no-untyped-call]
+        objective.net.critic.requires_grad_(True)
+        self.adam.step()
+        self.losses.copy_(losses.detach())  # the critic's: but for the penalty, minus a distance of distributions
 
 
 def _one_hot(classes: Ints) -> NDArray[np.float32]:

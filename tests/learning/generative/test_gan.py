@@ -103,7 +103,7 @@ def test_two_members_learn_as_two_networks_of_torch_would() -> None:
         duel.update(update, rows[update], noise[update])
         for member, networks in enumerate(theirs):
             batches = [
-                (objective.entries[some], objective.classes[some], number)
+                (objective.inputs[some, :8], objective.inputs[some, 8:], number)
                 for some, number in zip(rows[update, member].chunk(4), noise[update, member].chunk(4), strict=True)
             ]
             update_as_torch(networks, adams[member], settings, batches)
