@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from aiida_perovskite.learning.generative.batched import MemberRandom, initialise
 from aiida_perovskite.learning.generative.gan import GAN, GANNetwork, _Duel, _Objective
 from aiida_perovskite.learning.generative.settings import GANSettings
-from aiida_perovskite.learning.generative.space import GenerativeError
+from aiida_perovskite.learning.generative.space import GenerativeError, space_codes
 from aiida_perovskite.learning.generative.table import energy_classes
 from aiida_perovskite.learning.generative.testing import GeneratorTests
 from aiida_perovskite.learning.generative.training import Plan
@@ -120,6 +120,14 @@ def test_samples_are_of_the_class_that_was_asked_for() -> None:
         found = energy_classes(smooth_energies(codes), fitted.edges)
         assert np.mean(np.abs(found - energy_class) <= 1) > 0.6
         assert len(np.unique(codes)) > 500
+
+
+def test_with_shuffled_classes_nothing_is_learned() -> None:
+    table = smooth_table(1500)
+    codes = GAN.fit(table.with_shuffled_energies(1), SMALL, seed=3).sample(3, 5000, seed=0)
+    found = energy_classes(smooth_energies(codes), table.edges)
+    prior = np.mean(energy_classes(smooth_energies(space_codes()), table.edges) == 3)
+    assert np.mean(found == 3) < 2 * prior
 
 
 def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
