@@ -23,6 +23,14 @@ def store_campaign(folder: Path, name: str = "halides") -> Any:
     return Finished(trained(), folder, name).build(None)
 
 
+def seal_all() -> None:
+    """End every process of the profile for good, as AiiDA does; only then can it be exported."""
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    for node in QueryBuilder().append(ProcessNode).all(flat=True):
+        node.seal()
+
+
 class Finished(Builder):
     """The report's campaign, with the rows of its candidates and the marks by which commands find it."""
 

@@ -33,6 +33,7 @@ def cmd_root() -> None:
 
 
 from aiida_perovskite.cli import (  # noqa: E402  attach commands
+    archive,  # noqa: F401
     benchmark,  # noqa: F401
     campaign,  # noqa: F401
     explain,  # noqa: F401

@@ -139,13 +139,10 @@ def read_date(text: str | None) -> datetime | None:
 
 def write(frame: pd.DataFrame, path: Path) -> None:
     """Write a table whole or not at all."""
-    from aiida_perovskite.learning.checkpoint import atomic_path
+    from aiida_perovskite.report.write import write_bytes
 
-    with atomic_path(path) as temporary:
-        if path.suffix == ".csv":
-            frame.to_csv(temporary, index=False)
-        else:
-            frame.to_parquet(temporary, index=False)
+    csv = path.suffix == ".csv"
+    write_bytes(frame.to_csv(index=False).encode() if csv else frame.to_parquet(index=False), path)
 
 
 def require_some() -> None:

@@ -91,14 +91,12 @@ def heading(read: Read) -> str:
 
 def write(text: str, output: Path | None) -> None:
     """Print a text, or write it to a file; a drawing if the file's name says so."""
-    from aiida_perovskite.learning.checkpoint import atomic_path
+    from aiida_perovskite.report.write import write_bytes
 
     if output is None:
         click.echo(text.rstrip("\n"))
         return
-    data = draw(text) if output.suffix == ".svg" else text.encode()
-    with atomic_path(output) as temporary:
-        temporary.write_bytes(data)
+    write_bytes(draw(text) if output.suffix == ".svg" else text.encode(), output)
     echo.echo_success(f"written to {output}")
 
 

@@ -88,7 +88,7 @@ def find_compounds(filters: Filters, limit: int | None = None) -> tuple[pd.DataF
     import pandas as pd
 
     formulas = matching(filters)
-    chosen = sorted(formulas)[:limit]
+    chosen = list(formulas)[:limit]
     if not chosen:
         return pd.DataFrame(columns=[*FIRST, *LAST]), 0
     # A long list of pks costs more than the conditions that lead to it.
@@ -115,10 +115,10 @@ def find_compounds(filters: Filters, limit: int | None = None) -> tuple[pd.DataF
 
 
 def matching(filters: Filters) -> dict[int, str]:
-    """Return pk and formula of the candidates that fulfil the filters."""
-    query = Ask(filters).query("id")
+    """Return pk and formula of the candidates that fulfil the filters, the oldest first: pks are no order of time."""
+    query = Ask(filters).query("ctime", "id")
     query.append(orm.Str, with_outgoing="candidate", edge_filters={"label": "formula"}, project="attributes.value")
-    return {pk: formula for pk, formula in query.all() if has_elements(formula, filters)}
+    return {pk: formula for _, pk, formula in sorted(query.all()) if has_elements(formula, filters)}
 
 
 def has_elements(formula: str, filters: Filters) -> bool:

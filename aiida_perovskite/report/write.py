@@ -41,12 +41,17 @@ def write_report(node: ProcessNode, path: str | Path) -> Path:
 
 def write_page(page: str, path: str | Path) -> Path:
     """Write a page whole or not at all; return the absolute path."""
+    return write_bytes(page.encode(), path)
+
+
+def write_bytes(content: bytes, path: str | Path) -> Path:
+    """Write a file whole or not at all; return the absolute path."""
     target = Path(path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         os.chmod(temporary, 0o644)  # mkstemp makes files that nobody else may read
         os.replace(temporary, target)
     except BaseException:
