@@ -13,10 +13,12 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sybil import Example, Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
+from sybil.sybil import SybilCollection
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 COMMAND_SECONDS = 300
@@ -31,6 +33,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.chdir(path)
     yield path
     os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def halides(folder: Path, aiida_profile: Any) -> None:
+    """Leave the campaign `halides` in the profile, and its archive in the folder; its numbers are made up."""
+    from campaign_in_graph import seal_all, store_campaign
+
+    from aiida_perovskite.cli.archive import report_of
+    from aiida_perovskite.cli.campaigns import campaign_group
+    from aiida_perovskite.report.archive import REPORT, export_campaign
+
+    aiida_profile.reset_storage()
+    run = store_campaign(folder)
+    seal_all()
+    export_campaign(campaign_group("halides"), {REPORT: report_of(run)}, folder / "halides.aiida")
 
 
 def run_console(example: Example) -> None:
@@ -96,6 +113,12 @@ WITH_PROFILE = [
     "how-to/write-your-own-selection.md",
 ]
 
-pytest_collect_file = (
-    sybil(["**/*.md"], WITH_PROFILE, ["folder"]) + sybil(WITH_PROFILE, [], ["folder", "aiida_profile"])
+WITH_CAMPAIGN = ["how-to/answers-from-the-graph.md"]
+
+pytest_collect_file = SybilCollection(
+    [
+        sybil(["**/*.md"], WITH_PROFILE + WITH_CAMPAIGN, ["folder"]),
+        sybil(WITH_PROFILE, [], ["folder", "aiida_profile"]),
+        sybil(WITH_CAMPAIGN, [], ["folder", "halides"]),
+    ]
 ).pytest()
