@@ -27,6 +27,7 @@ def cmd_root() -> None:
       aiida-perovskite campaign report mine   one HTML file
 
     Why gaps are what they are: `interpret` trains networks that explain them, `explain` asks these about a compound.
+    Where a number is from: `trace`. Which computed compounds suit: `query`. A campaign for others: `export`, `import`.
 
     Shell completion (bash): eval "$(_AIIDA_PEROVSKITE_COMPLETE=bash_source aiida-perovskite)"
     """

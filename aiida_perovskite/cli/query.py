@@ -155,14 +155,14 @@ def require_some() -> None:
 
 def show(frame: pd.DataFrame, found: int, relaxed: bool) -> None:
     """Print the columns that fit a terminal."""
-    from aiida_perovskite.chemistry import Composition
+    from aiida_perovskite.report.compounds import pretty
     from aiida_perovskite.report.query import ENTHALPY, GAP, HULL_ENTHALPY, RELAXED, SLME
 
     columns = {GAP: "Gap (eV)", ENTHALPY: "Enthalpy", HULL_ENTHALPY: "Hull", SLME: "SLME (%)"}
     digits = {GAP: ".2f", ENTHALPY: "+.0f", HULL_ENTHALPY: "+.0f", SLME: ".1f"}
     rows = [
         [
-            Composition.parse(row["formula"]).pretty,
+            pretty(row["formula"]),
             *[number(row.get(RELAXED[name] if relaxed else name), digits[name]) for name in columns],
             row["engine"] or "",
             row["campaign"],

@@ -94,7 +94,8 @@ def write(text: str, output: Path | None) -> None:
     from aiida_perovskite.report.write import write_bytes
 
     if output is None:
-        click.echo(text.rstrip("\n"))
+        # Names may be a stranger's: none of them is to steer the terminal.
+        click.echo("".join(one if one.isprintable() or one == "\n" else "?" for one in text.rstrip("\n")))
         return
     write_bytes(draw(text) if output.suffix == ".svg" else text.encode(), output)
     echo.echo_success(f"written to {output}")

@@ -96,6 +96,7 @@ def test_graph_cannot_be_broken_into(run: Callable[..., Any], campaign: Any, tmp
     assert program.startswith("digraph")
     assert '\\"]; evil [label=\\"\\\\\\n' in program
     assert "\x1b" not in program
+    assert "\x1b" not in run("trace", str(node.pk)).stdout
     assert f"N{node.creator.pk} -> N{node.pk}" in program
 
 
