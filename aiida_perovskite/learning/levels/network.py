@@ -36,6 +36,8 @@ SITES = ("a", "b", "c", "d")
 FRACTIONS = (0.1, 0.1, 0.2, 0.6)
 """Share of the atoms that the sites A, B, C, D hold."""
 
+_SHIFT_UNIT_EV = 10.0  # reference levels lie around -10 eV, and an optimiser moves numbers around 1 most easily
+
 Floats = NDArray[np.float64]
 
 
@@ -174,6 +176,9 @@ class LevelNetwork(nn.Module):
         self.level_bias = parameter(2, fan_in=width)
         if settings.learn_exponent:
             self.exponent = nn.Parameter(torch.ones(self.n_members, settings.layers, settings.heads))
+        if settings.rescaled:
+            self.reference_slope = nn.Parameter(torch.ones(self.n_members, 2))
+            self.reference_shift = nn.Parameter(torch.zeros(self.n_members, 2))
         if settings.anchored:
             if reference is None:
                 raise ValueError("anchored levels need the reference levels of the elements")
@@ -210,6 +215,13 @@ class LevelNetwork(nn.Module):
         if self.settings.anchored:
             parts.append(self.reference.to(embedded.dtype)[sites])
         return torch.cat(parts, dim=-1)
+
+    def drawn_to(self, reference: Tensor) -> Tensor:
+        """Return where the prior draws levels whose reference is this, shape (M, N, 4, 2), in eV."""
+        if not self.settings.rescaled:
+            return reference
+        slope, shift = self.reference_slope[:, None, None], self.reference_shift[:, None, None]
+        return slope * reference + _SHIFT_UNIT_EV * shift
 
     def from_features(self, features: Tensor) -> LevelTensors:
         """Return levels and attention from the features that `embed` gives."""

@@ -30,6 +30,9 @@ class LevelSettings:
     anchored: bool = False
     """Let the network read out how far a level is from its reference, instead of the level itself: it then starts from
     the prior instead of having to learn it, and the penalty is on what it reads out."""
+    rescaled: bool = False
+    """Draw the levels to a straight line of the reference levels instead of these themselves, one for HOMO and one for
+    LUMO, whose slopes and shifts are learned along: a crystal's levels lie closer together than those of free ions."""
     layers: int = 3
     """Message-passing layers."""
     heads: int = 3

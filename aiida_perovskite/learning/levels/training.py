@@ -222,7 +222,7 @@ class _Run:
         else:
             loss = error.square()
         both = torch.stack([levels.homo_ev, levels.lumo_ev], dim=-1)
-        distance = (both - self.reference[sites]).square() * self.known[sites]
+        distance = (both - self.network.drawn_to(self.reference[sites])).square() * self.known[sites]
         loss = loss + self.prior_weights[:, None] * distance.sum(dim=(-1, -2))
         return (loss * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
 

@@ -88,6 +88,16 @@ def test_the_prior_pulls_the_levels_to_the_reference(problem, tasks, tiny):
     assert distances[1] < 0.2 * distances[0]
 
 
+def test_a_rescaled_prior_does_not_insist_on_the_gaps_of_free_ions(problem, tasks, tiny):
+    far = replace(problem, targets_ev=np.full(40, 2.0))  # where the reference levels are 4 eV apart
+    errors = []
+    for rescaled in (False, True):
+        settings = replace(tiny, epochs=120, prior_weight=10.0, rescaled=rescaled)
+        network = train_networks(far, tasks, settings).network
+        errors.append(float((network(torch.from_numpy(problem.sites)) - 2.0).abs().mean()))
+    assert errors[1] < 0.2 * errors[0]
+
+
 def test_elements_without_reference_are_left_out_of_the_prior(problem, tasks, tiny):
     reference = problem.reference_ev.copy()
     reference[0] = np.nan
