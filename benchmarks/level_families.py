@@ -1,10 +1,10 @@
 """Families of compounds by prior weight, and how far to trust them: writes results/level_families.csv.
 
-    python benchmarks/level_families.py --file mp-abc2d6-legacy2023=PATH --work level-models
+    python benchmarks/level_families.py --work level-models
 
 Takes the networks of the first random draw that ``level_models.py`` trained and left in its folder: of each weight of
-the prior those of several seeds. The one that validated best is analysed, with the layers' attention and the softmax
-weights of all compounds; the other seeds say how stable its clusters are. Beside each figure stands the thesis's. A
+the prior those of two seeds. The one that validated best is analysed, with the layers' attention and the softmax
+weights of all compounds; the other seed says how stable its clusters are. Beside each figure stands the thesis's. A
 minute or two per weight on one core.
 """
 
@@ -26,6 +26,8 @@ from machine import processor
 from aiida_perovskite.chemistry import Composition
 from aiida_perovskite.learning.checkpoint import atomic_path, read_tensors
 from aiida_perovskite.learning.families import FamilySettings, analyse, measure_agreement
+from aiida_perovskite.learning.families.descriptor import both_orders, build_descriptor
+from aiida_perovskite.learning.families.reduction import reduce_dimensions
 from aiida_perovskite.learning.levels.attribution import integrated_gradients
 from aiida_perovskite.learning.levels.model import frame_of_outputs
 from aiida_perovskite.learning.levels.network import LevelNetwork, LevelOutputs
@@ -87,6 +89,8 @@ def families_of(weight: float, work: Path) -> tuple[dict[str, Any], pd.DataFrame
         "validation_mae_ev": errors[order[0]],
         **{f"explained_variance_{number + 1}": value for number, value in enumerate(variance)},
         "explained_variance": sum(variance),
+        # The thesis does not say whether it took all layers.
+        "explained_variance_last_layer": last_layer_variance(frames[order[0]]),
         "thesis_explained_variance": thesis_variance / 100,
         "k": found.summary["n_clusters"],
         "thesis_k": thesis_k,
@@ -99,6 +103,11 @@ def families_of(weight: float, work: Path) -> tuple[dict[str, Any], pd.DataFrame
         row[f"same_k_{kind}"] = float((group["k"] == found.summary["n_clusters"]).mean())
     row |= {f"agreement_{name}": value for name, value in agreement.items() if isinstance(value, (int, float))}
     return row | {"machine": processor()}, found.families[["family", "clusters", "n_compounds", "sentence"]]
+
+
+def last_layer_variance(levels: pd.DataFrame) -> float:
+    """Return the share of variance in three components if attention is taken from the last layer only."""
+    return float(reduce_dimensions(build_descriptor(both_orders(levels), "last")).explained_variance_ratio.sum())
 
 
 if __name__ == "__main__":
