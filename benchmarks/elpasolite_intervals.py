@@ -66,7 +66,7 @@ def judge(name: str, train: Any, test: Any, known: Rows, table: ElpasoliteTable)
         ElpasoliteTable.from_stored(Rows(known.codes[train], known.energies_ev_per_atom[train]), table.edges), SETTINGS
     )
     true, predicted = known.energies_ev_per_atom[test], model.predict(known.codes[test])
-    lower, upper, _ = model.uncertainty(known.codes[test], predicted, TARGET, SETTINGS.confidence)
+    lower, upper, _ = model.uncertainty(predicted, TARGET, SETTINGS.confidence)
     groups = {
         "all": np.full(len(true), True),
         "2 % of lowest prediction": predicted <= np.quantile(predicted, 0.02),
@@ -82,9 +82,9 @@ def judge(name: str, train: Any, test: Any, known: Rows, table: ElpasoliteTable)
 
 def quantiles(model: RegressionEnergies, predicted: Any) -> tuple[Any, Any]:
     """Return ends of intervals as they were before."""
-    size = min(SETTINGS.neighbours, len(model._errors))
-    windows = np.lib.stride_tricks.sliding_window_view(model._errors, size)
-    place = np.clip(np.searchsorted(model._predicted, predicted) - size // 2, 0, len(windows) - 1)
+    size = min(SETTINGS.neighbours, len(model.nearby.errors))
+    windows = np.lib.stride_tricks.sliding_window_view(model.nearby.errors, size)
+    place = np.clip(np.searchsorted(model.nearby.predicted, predicted) - size // 2, 0, len(windows) - 1)
     ends = [(1 - SETTINGS.confidence) / 2, (1 + SETTINGS.confidence) / 2]
     below, above = np.quantile(windows, ends, axis=1)[:, place]
     return predicted + below, predicted + above

@@ -227,7 +227,7 @@ def design(
         )
     predicted = energies.predict(right)
     order = np.argsort(predicted, kind="stable")[:n]
-    lower, upper, chance = energies.uncertainty(right[order], predicted[order], target, settings.confidence)
+    lower, upper, chance = energies.uncertainty(predicted[order], target, settings.confidence)
     columns = {
         "formation_energy_ev_per_atom": predicted[order],
         "lower_ev_per_atom": lower,

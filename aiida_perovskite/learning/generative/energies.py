@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from .design import DesignSettings, EnergyTarget
     from .generator import Generator
 
-__all__ = ["ClassEnergies", "Energies", "RegressionEnergies", "pit_quantiles"]
+__all__ = ["ClassEnergies", "Energies", "NearbyErrors", "RegressionEnergies", "calibrate", "held_out"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_BLOCK = 10_000  # compounds at a time: some 20 MB of errors
-_BISECTIONS = 40  # of 40 eV/atom: to less than 1e-10
-_REACH = 20.0  # eV/atom around the training energies in which ends of intervals are sought
-_LEVELS = np.linspace(0.0, 1.0, 201)
+_BLOCK = 10_000  # compounds at a time: some 60 MB of activations
+_NEIGHBOURS = 200  # rows, at most, whose errors calibrate a generator
+_KNOTS = 41  # predicted energies at which its errors are kept
+_LEVELS = (0.005, 0.01, 0.025, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.95, 0.975, 0.99, 0.995)
 
 
 class Energies(Protocol):
@@ -34,23 +34,44 @@ class Energies(Protocol):
     def predict(self, codes: Ints) -> Floats:
         """Return energies (N,) in eV/atom of codes (N,)."""
 
-    def uncertainty(
-        self, codes: Ints, energies: Floats, target: EnergyTarget, confidence: float
-    ) -> tuple[Floats, Floats, Floats]:
-        """Return lower and upper ends of intervals and the chance to be in the target, shape (N,) each."""
+    def uncertainty(self, energies: Floats, target: EnergyTarget, confidence: float) -> tuple[Floats, Floats, Floats]:
+        """Return ends of intervals around predictions (N,), and the chance to be in the target, shape (N,) each."""
 
     def summary(self) -> dict[str, Any]:
         """Say what predicts and how well."""
 
 
-class RegressionEnergies:
-    """Kernel ridge regression on the rows of a table; its leave-one-out errors are the uncertainty.
+class NearbyErrors:
+    """Errors of rows with the nearest predictions: as many below as above, fewer towards the lowest and the highest.
 
-    Errors depend on the energy, so an interval is made of those of the rows with the nearest predictions, as many below
-    as above: towards the lowest and highest predictions, where errors grow, they become fewer. The ends are order
-    statistics as of a conformal prediction (V. Vovk et al., Algorithmic Learning in a Random World, 2005): quantiles of
-    the errors alone would hold too few energies.
+    Errors depend on the energy, and grow most where it is lowest. Ends of intervals are order statistics as of a
+    conformal prediction (V. Vovk et al., Algorithmic Learning in a Random World, 2005): plain quantiles of the errors
+    would hold too few energies.
+
+    Parameters
+    ----------
+    predicted, errors
+        Of rows that were held out, true minus predicted, in eV/atom, shape (N,).
+    neighbours
+        Rows, at most, that are looked at.
     """
+
+    def __init__(self, predicted: Floats, errors: Floats, neighbours: int) -> None:
+        order = np.argsort(predicted, kind="stable")
+        self.predicted, self.errors = predicted[order], errors[order]
+        self._neighbours = neighbours
+
+    def around(self, energy: float, outside: float) -> Floats:
+        """Return sorted errors, enough of them that a share `outside` lies beyond the first."""
+        least = math.ceil(1 / outside / 2)
+        place = int(np.searchsorted(self.predicted, energy))
+        half = max(min(place, len(self.errors) - place, self._neighbours // 2), least)
+        start = min(max(place - half, 0), max(len(self.errors) - 2 * half, 0))
+        return np.sort(self.errors[start : start + 2 * half])
+
+
+class RegressionEnergies:
+    """Kernel ridge regression on the rows of a table; its leave-one-out errors (`NearbyErrors`) are the uncertainty."""
 
     def __init__(self, table: ElpasoliteTable, settings: DesignSettings) -> None:
         rows = table.one_order
@@ -58,52 +79,38 @@ class RegressionEnergies:
         self._regression, errors = KernelRidge.fit_with_errors(
             table.codes[rows], known, settings.sigma, settings.regularisation, symmetric=True
         )
-        predicted = known - errors
-        order = np.argsort(predicted, kind="stable")
-        self._predicted, self._errors = predicted[order], errors[order]
-        self._neighbours = settings.neighbours
+        self.nearby = NearbyErrors(known - errors, errors, settings.neighbours)
 
     def predict(self, codes: Ints) -> Floats:
         """Predict, as `Energies` says."""
         return self._regression.predict(codes)
 
-    def uncertainty(
-        self, codes: Ints, energies: Floats, target: EnergyTarget, confidence: float
-    ) -> tuple[Floats, Floats, Floats]:
+    def uncertainty(self, energies: Floats, target: EnergyTarget, confidence: float) -> tuple[Floats, Floats, Floats]:
         """Return intervals and chances, as `Energies` says."""
         outside = (1 - confidence) / 2
-        ends, shares = np.empty((2, len(energies))), np.empty(len(energies))
-        for number, (energy, place) in enumerate(
-            zip(energies, np.searchsorted(self._predicted, energies), strict=True)
-        ):
-            around = np.sort(energy + self._errors[self._around(int(place), outside)])
+        lower, upper, chance = np.empty((3, len(energies)))
+        for number, energy in enumerate(energies):
+            around = energy + self.nearby.around(energy, outside)
             skipped = max(int((len(around) + 1) * outside), 1) - 1
-            ends[:, number] = around[skipped], around[len(around) - 1 - skipped]
-            shares[number] = target.holds(around).mean()
-        return ends[0], ends[1], shares
-
-    def _around(self, place: int, outside: float) -> slice:
-        """Return the rows around a place in the order of the predictions."""
-        least = math.ceil(1 / outside / 2)  # below and above: with fewer there is nothing beyond an end
-        half = max(min(place, len(self._errors) - place, self._neighbours // 2), least)
-        start = min(max(place - half, 0), max(len(self._errors) - 2 * half, 0))
-        return slice(start, start + 2 * half)
+            lower[number], upper[number] = around[skipped], around[len(around) - 1 - skipped]
+            chance[number] = target.holds(around).mean()
+        return lower, upper, chance
 
     def summary(self) -> dict[str, Any]:
         """Say what predicts."""
         return {
             "energies_from": "kernel ridge regression on the training rows",
-            "mae_ev_per_atom": float(np.abs(self._errors).mean()),
-            "training_rows": len(self._errors),
+            "mae_ev_per_atom": float(np.abs(self.nearby.errors).mean()),
+            "training_rows": len(self.nearby.errors),
         }
 
 
 class ClassEnergies:
     """What an autoregressive generator knows of energies itself, for use without its table.
 
-    Its networks place a composition on the axis of the class numbers, with a width; with classes of equal width this is
-    an axis of energies. The chance that an energy lies below a value is the mean over the networks. How often that came
-    true on training rows that a network had not seen, the generator's ``calibration`` says, and intervals heed it.
+    Its networks place a composition on the axis of the class numbers; with classes of equal width this is an axis of
+    energies. How far off they are on training rows that they had not seen is the generator's ``calibration``
+    (`calibrate`): quantiles of errors by predicted energy, for intervals of up to 99 %.
 
     Raises
     ------
@@ -119,21 +126,26 @@ class ClassEnergies:
             )
         self._generator: Any = generator
         self._calibration = generator.calibration
-        self._levels = np.asarray(generator.calibration["pit_quantiles"], dtype=np.float64)
+        self._knots, self._levels, self._quantiles = (
+            np.asarray(generator.calibration[name], dtype=np.float64)
+            for name in ("predicted_ev_per_atom", "levels", "error_quantiles_ev_per_atom")
+        )
 
     def predict(self, codes: Ints) -> Floats:
         """Predict, as `Energies` says."""
         blocks = np.array_split(codes, max(1, -(-len(codes) // _BLOCK)))
-        return np.concatenate([self._logistics(block)[0].mean(axis=0) for block in blocks])
+        return np.concatenate([member_energies(self._generator, block).mean(axis=0) for block in blocks])
 
-    def uncertainty(
-        self, codes: Ints, energies: Floats, target: EnergyTarget, confidence: float
-    ) -> tuple[Floats, Floats, Floats]:
+    def uncertainty(self, energies: Floats, target: EnergyTarget, confidence: float) -> tuple[Floats, Floats, Floats]:
         """Return intervals and chances, as `Energies` says."""
-        place, scale = self._logistics(codes)
-        low, high = np.interp([(1 - confidence) / 2, (1 + confidence) / 2], _LEVELS, self._levels)
-        chance = self._below(place, scale, target.high) - self._below(place, scale, target.low)
-        return self._quantile(place, scale, low), self._quantile(place, scale, high), chance
+        # Quantiles of the energy of each compound, (L, N): those of the errors where its prediction lies.
+        quantiles = energies + np.stack([np.interp(energies, self._knots, errors) for errors in self._quantiles.T])
+        lower, upper, chance = np.empty((3, len(energies)))
+        for number, of_one in enumerate(quantiles.T):
+            lower[number], upper[number] = np.interp([(1 - confidence) / 2, (1 + confidence) / 2], self._levels, of_one)
+            below = np.interp([target.low, target.high], of_one, self._levels, left=0.0, right=1.0)
+            chance[number] = below[1] - below[0]
+        return lower, upper, chance
 
     def summary(self) -> dict[str, Any]:
         """Say what predicts."""
@@ -143,75 +155,42 @@ class ClassEnergies:
             "training_rows": self._calibration["rows"],
         }
 
-    def _logistics(self, codes: Ints) -> tuple[Floats, Floats]:
-        return member_logistics(self._generator, codes)
 
-    def _below(self, place: Floats, scale: Floats, energy: float) -> Floats:
-        """Return the calibrated chance (N,) that energies are below a number, which may be infinite."""
-        chance: Floats = np.interp(logistic_below(place, scale, energy), self._levels, _LEVELS)
-        return chance
+def calibrate(energies: Floats, predicted: Floats) -> dict[str, Any]:
+    """Return what `ClassEnergies` needs: how far off predictions of held-out rows (`held_out`) are, by their energy.
 
-    def _quantile(self, place: Floats, scale: Floats, level: float) -> Floats:
-        edges: Floats = self._generator.edges
-        low: Floats = np.full(place.shape[1], edges[0] - _REACH)
-        high: Floats = np.full(place.shape[1], edges[-1] + _REACH)
-        for _ in range(_BISECTIONS):
-            middle = (low + high) / 2
-            above = logistic_below(place, scale, middle) < level
-            low, high = np.where(above, middle, low), np.where(above, high, middle)
-        return low
-
-
-def calibrate(generator: Autoregressive, table: ElpasoliteTable) -> dict[str, Any]:
-    """Measure on training rows how true the energies of a generator are, and return what `ClassEnergies` needs of it.
-
-    Each row is judged by the networks that did not see it.
+    Kept are quantiles at some energies, not the rows: from these the table could be told.
     """
-    energies, predicted, chances = held_out(generator, table)
+    nearby = NearbyErrors(predicted, energies - predicted, _NEIGHBOURS)
+    half = np.geomspace(1 / len(predicted), 0.5, (_KNOTS + 1) // 2)  # dense towards both ends
+    knots = np.unique(np.quantile(predicted, np.concatenate([half, 1 - half])))
+    errors = [np.quantile(nearby.around(knot, 0.05), _LEVELS, method="weibull") for knot in knots]
     return {
-        "pit_quantiles": pit_quantiles(chances),
+        "predicted_ev_per_atom": np.round(knots, 4).tolist(),
+        "levels": list(_LEVELS),
+        "error_quantiles_ev_per_atom": np.round(errors, 4).tolist(),
         "mae_ev_per_atom": float(np.abs(energies - predicted).mean()),
         "rows": len(energies),
     }
 
 
-def held_out(generator: Autoregressive, table: ElpasoliteTable) -> tuple[Floats, Floats, Floats]:
-    """Return energies, predictions and the chance of a lower energy (N,) of compounds, by networks without them."""
-    from scipy.special import expit
-
+def held_out(generator: Autoregressive, table: ElpasoliteTable) -> tuple[Floats, Floats]:
+    """Return energies and predictions (N,) of the compounds of a table, each by the networks that did not see it."""
     from .selection import compound_folds
 
     rows, settings = table.one_order, generator.settings
     folds = compound_folds(table.codes, settings.folds, generator.seed)[rows]
     unseen = np.arange(settings.members)[:, None] % settings.folds == folds
-    weights = unseen / unseen.sum(axis=0)
-    energies = table.energies_ev_per_atom[rows]
-    place, scale = member_logistics(generator, table.codes[rows])
-    chances = expit((energies - place) / scale)
-    return energies, (weights * place).sum(axis=0), (weights * chances).sum(axis=0)
+    predicted: Floats = (unseen * member_energies(generator, table.codes[rows])).sum(axis=0) / unseen.sum(axis=0)
+    return table.energies_ev_per_atom[rows], predicted
 
 
-def member_logistics(generator: Autoregressive, codes: Ints) -> tuple[Floats, Floats]:
-    """Return mean and scale, in eV/atom, of the logistic distributions that each network gives codes (N,): (M, N)."""
+def member_energies(generator: Autoregressive, codes: Ints) -> Floats:
+    """Return the energies in eV/atom at which each of M networks places codes (N,): shape (M, N)."""
     import torch
 
     with torch.inference_mode():
         inputs = generator.net.inputs(torch.from_numpy(encode(codes)))
-        output = generator.net(inputs.expand(generator.settings.members, *inputs.shape)).double().numpy()
-    width = (generator.edges[-1] - generator.edges[0]) / N_CLASSES
-    return generator.edges[0] + (output[..., 0] - 0.5) * width, output[..., 1] * width
-
-
-def logistic_below(place: Floats, scale: Floats, energy: Floats | float) -> Floats:
-    """Return the mean over members (M, N) of the chance that the energy is below a value."""
-    from scipy.special import expit
-
-    mean: Floats = expit((energy - place) / scale).mean(axis=0)
-    return mean
-
-
-def pit_quantiles(chances: Floats) -> list[float]:
-    """Return which chances, of rows that were held out, lie at the levels by which intervals are corrected."""
-    values = np.quantile(chances, _LEVELS)
-    values[[0, -1]] = 0.0, 1.0
-    return [round(float(value), 6) for value in values]
+        place = generator.net(inputs.expand(generator.settings.members, *inputs.shape))[..., 0].double().numpy()
+    energies: Floats = generator.edges[0] + (place - 0.5) * (generator.edges[-1] - generator.edges[0]) / N_CLASSES
+    return energies
