@@ -62,8 +62,11 @@ def main() -> None:
     if not arguments.dry_run:
         content = both.to_csv(index=False).encode()
         write(arguments.table, content)
-        checksum = f"{hashlib.sha256(content).hexdigest()}  {arguments.table.name}\n"
-        write(arguments.table.with_name("SHA256SUMS"), checksum.encode())
+        sums = arguments.table.with_name("SHA256SUMS")
+        lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
+        others = [line for line in lines if not line.endswith(f" {arguments.table.name}")]
+        checksum = f"{hashlib.sha256(content).hexdigest()}  {arguments.table.name}"
+        write(sums, "".join(f"{line}\n" for line in [checksum, *others]).encode())
 
 
 def read_folder(folder: Path) -> list[dict[str, Any]]:

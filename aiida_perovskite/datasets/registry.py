@@ -1,6 +1,6 @@
 """The datasets that the package knows: what each is, who made it, and how to get and check it.
 
-One table is shipped. The others are not ours to ship: a file is fetched where an address exists, or the user gives a
+Two tables are shipped. The others are not ours to ship: a file is fetched where an address exists, or the user gives a
 copy, and the checksum decides whether it is the table that results were published with.
 """
 
@@ -119,8 +119,10 @@ def load_dataset(name: str, file: Path | str | None = None, *, verify: bool = Tr
     return Dataset(name, REGISTRY[name].read(path), REGISTRY[name].target, card)
 
 
-def load_elpasolites_as_stored(file: Path | str | None = None, *, verify: bool = True) -> Dataset:
-    """Read all rows of elpasolite-prl2016 as they are in its file, which inverse design needs.
+def load_elpasolites_as_stored(
+    file: Path | str | None = None, *, name: str = "elpasolite-prl2016", verify: bool = True
+) -> Dataset:
+    """Read all rows of a table of elpasolites as they are in its file, which inverse design needs.
 
     `load_dataset` puts A and B into alphabetical order and keeps one row of each compound. Here nothing is dropped or
     exchanged.
@@ -129,11 +131,14 @@ def load_elpasolites_as_stored(file: Path | str | None = None, *, verify: bool =
     ----------
     file, verify
         As for `load_dataset`.
+    name
+        ``elpasolite-prl2016`` or ``elpasolites-chgnet-demo``.
 
     Returns
     -------
     Dataset
-        Its frame has the columns a, b, c, d and formation_energy_ev_per_atom (nan where there is no number).
+        Its frame has the columns a, b, c, d and formation_energy_ev_per_atom (nan where there is no number), and
+        computed_by where the file says what computed the energies.
 
     Raises
     ------
@@ -142,12 +147,13 @@ def load_elpasolites_as_stored(file: Path | str | None = None, *, verify: bool =
     """
     import pandas as pd
 
-    name, stored = "elpasolite-prl2016", "formation_energy_eV_per_atom"
+    stored = "formation_energy_eV_per_atom"
     path, card = _checked_file(name, file, verify=verify)
     frame = _read_sites(path, [stored])
     rows = frame[[*"ABCD"]].astype(str).rename(columns=str.lower)
     target = REGISTRY[name].target
-    return Dataset(name, rows.assign(**{target: pd.to_numeric(frame[stored], errors="coerce")}), target, card)
+    rows = rows.assign(**{target: pd.to_numeric(frame[stored], errors="coerce")})
+    return Dataset(name, rows.assign(**{by: frame[by] for by in ("computed_by",) if by in frame}), target, card)
 
 
 def _checked_file(name: str, file: Path | str | None, *, verify: bool) -> tuple[Path, DatasetCard]:
@@ -242,6 +248,11 @@ def _read_elpasolites(path: Path) -> pd.DataFrame:
     return canonical(lowest_first.drop_duplicates("formula").sort_index(), required=list(energies.values()))
 
 
+def _read_demo_elpasolites(path: Path) -> pd.DataFrame:
+    energies = {"formation_energy_eV_per_atom": "formation_energy_ev_per_atom"}
+    return canonical(_read_sites(path, list(energies)).rename(columns=energies), required=list(energies.values()))
+
+
 def _read_competing_phases(path: Path) -> pd.DataFrame:
     """Read the formation energies of halides of any stoichiometry: of each formula the lowest polymorph.
 
@@ -327,6 +338,18 @@ REGISTRY: dict[str, _Entry] = {
         ),
         target="formation_energy_ev_per_atom",
         read=_read_elpasolites,
+    ),
+    "elpasolites-chgnet-demo": _Entry(
+        DatasetCard(
+            title="CHGNet, not DFT: formation energies of elpasolites of main-group elements, to try out",
+            citation="the aiida-perovskite developers (2026), shipped with aiida-perovskite",
+            licence="CC BY 4.0",
+            sha256=_shipped_checksum("elpasolites_chgnet_demo.csv"),
+            how_to_get="it is shipped with the package",
+        ),
+        target="formation_energy_ev_per_atom",
+        read=_read_demo_elpasolites,
+        shipped="elpasolites_chgnet_demo.csv",
     ),
     "competing-phases-halides": _Entry(
         DatasetCard(

@@ -28,6 +28,15 @@ def test_the_shipped_gaps_are_physical() -> None:
     assert frame["x_halide"].between(0.15, 0.35).all()
 
 
+def test_the_demo_elpasolites_are_of_the_space_and_say_what_they_are() -> None:
+    data = load_elpasolites_as_stored(name="elpasolites-chgnet-demo")
+    assert data.card.verified, "SHA256SUMS is not of the shipped table: run tools/compute_elpasolites.py"
+    assert "not DFT" in data.card.title
+    assert data.frame["computed_by"].str.contains("not DFT").all()
+    assert data.frame["formation_energy_ev_per_atom"].between(-5, 8).all()
+    assert len(load_dataset("elpasolites-chgnet-demo").frame) == len(data.frame) >= 300
+
+
 @pytest.mark.parametrize(
     ("name", "file", "rows", "in_space"),
     [
