@@ -139,8 +139,10 @@ class AutoregressiveSettings(GeneratorSettings):
 class GANSettings(GeneratorSettings):
     """The Wasserstein GAN with gradient penalty of the thesis (SPEC 4.2).
 
-    The first block is what the thesis states. The second is what it leaves open, by default as in the article on the
-    gradient penalty (Gulrajani et al., 2017).
+    The first block is what the thesis states. The second is what it leaves open: steps of the critic and activation are
+    those of the article on the gradient penalty (Gulrajani et al., 2017), the betas are Adam's usual ones. With the
+    article's (0, 0.9) less is learned: after 5,000 updates at a rate of 1e-4, one fit on the table of SPEC 4.1 was at
+    JS distances of 0.72 and 0.36 from the training classes 1 and 5, against 0.62 and 0.25.
     """
 
     hidden_layers: int = 1
@@ -160,7 +162,7 @@ class GANSettings(GeneratorSettings):
 
     critic_steps: int = 5
     """Steps of the critic before each step of the generator."""
-    adam_betas: tuple[float, float] = (0.0, 0.9)
+    adam_betas: tuple[float, float] = (0.9, 0.999)
     """Of Adam, for both networks."""
     activation: str = "relu"
     """After each hidden layer: one of `ACTIVATIONS`; leaky_relu has slope 0.01."""

@@ -27,7 +27,9 @@ SMALL = GANSettings(width=64, learning_rate=2e-3, batch_size=64, updates=400, ad
 
 class TestGAN(GeneratorTests):
     generator_type = GAN
-    settings: ClassVar[GANSettings] = GANSettings(width=32, learning_rate=5e-3, batch_size=32, updates=40)
+    settings: ClassVar[GANSettings] = GANSettings(
+        width=32, learning_rate=5e-3, batch_size=32, updates=40, adam_betas=(0.0, 0.9)
+    )
 
 
 def test_the_defaults_are_those_of_the_thesis() -> None:
