@@ -72,7 +72,9 @@ def test_data_files_of_the_package_are_declared():
     present = {
         path
         for path in PACKAGE.rglob("*")
-        if path.is_file() and path.parent.name != "__pycache__" and (path.suffix != ".py" or path.parent.name == "scripts")
+        if path.is_file()
+        and path.parent.name != "__pycache__"
+        and (path.suffix != ".py" or path.parent.name == "scripts")
     }
     assert present == {path for path in declared if path.is_file() and path.parent.name != "__pycache__"}
 
