@@ -11,7 +11,6 @@ from aiida.cmdline.utils import echo
 
 from aiida_perovskite.cli import cmd_root
 from aiida_perovskite.cli.common import (
-    DATASET,
     DATASET_FILE,
     JSON,
     clear_errors,
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from aiida_perovskite.data.table import CompositionTableData
 
 ELPASOLITES = "elpasolite-prl2016"
+DEMO = "elpasolites-chgnet-demo"
+SHIPPED = "shipped"  # how `--trained` calls the generator that comes with the package
 SHOWN = 10  # compounds that are printed; the file has all
 
 
@@ -38,15 +39,23 @@ SHOWN = 10  # compounds that are printed; the file has all
 @click.option("-n", "n", type=int, default=100, show_default=True, help="Number of compounds.")
 @click.option("--exclude-toxic", is_flag=True, help="Leave out compounds of toxic elements.")
 @click.option("--exclude", multiple=True, help="Symbol of an element that is not wanted; may be repeated.")
-@DATASET(
-    default=ELPASOLITES,
-    help=f"{ELPASOLITES}, or your own CSV/Parquet file with the columns A, B, C, D, formation_energy_eV_per_atom.",
+@click.option(
+    "-d",
+    "--data",
+    "--dataset",
+    "dataset",
+    help=f"{ELPASOLITES}; demo, a small table computed with CHGNet; or your own CSV/Parquet file with the columns A, "
+    "B, C, D, formation_energy_eV_per_atom. Without any, the shipped generator is taken.",
 )
 @DATASET_FILE()
 @click.option(
     "-m", "--model", help="Kind of generator, e.g. autoregressive, vae, independent; the protocol's if not given."
 )
-@click.option("--trained", help="Identifier of a generator that is trained already, on the same table.")
+@click.option(
+    "--trained",
+    help=f"Generator that is trained already: identifier of one trained on the same table, or `{SHIPPED}`, which comes "
+    "with the package and needs no table.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Of training and draws; the protocol's if not given.")
 @click.option("-p", "--protocol", help="Settings: fast, balanced (default), thesis.")
 @click.option(
@@ -107,8 +116,7 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
     exclude = set(choices["exclude"])
     if choices["exclude_toxic"]:
         exclude |= TOXIC_ELEMENTS & set(ELEMENTS)
-    given = {"model": load_generator_node(choices["trained"])} if choices["trained"] else {}
-    table = read_energies(choices["dataset"], choices["dataset_file"])
+    table, given = read_source(choices)
     builder = GenerateWorkChain.get_builder_from_protocol(
         code,
         table,
@@ -122,9 +130,32 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
     )
     if fault := validate_together(builder, None):
         raise ValueError(fault)
-    if store:
+    if store and table is not None:
         builder["dataset"] = stored_once(table)
     return builder
+
+
+def read_source(choices: dict[str, Any]) -> tuple[CompositionTableData | None, dict[str, Any]]:
+    """Return the table to learn from, if any, and the generator that was given, as input ``model``.
+
+    Without a table, without the file of the dataset and with nothing that asks for a training, it is the shipped
+    generator.
+    """
+    import os
+
+    from aiida_perovskite.datasets.registry import environment_variable
+
+    trained, name, file = (choices[key] for key in ("trained", "dataset", "dataset_file"))
+    to_learn = any(choices[key] for key in ("model", "protocol", "evaluate"))
+    has_table = bool(name or file or os.environ.get(environment_variable(ELPASOLITES)))
+    if trained == SHIPPED or not (trained or has_table or to_learn):
+        if has_table and trained == SHIPPED and (name or file):
+            raise ValueError(f"the {SHIPPED} generator was trained on {ELPASOLITES} and takes no table")
+        if to_learn:
+            raise ValueError(f"the {SHIPPED} generator is trained: --model, --protocol and --evaluate need a table")
+        return None, {"model": shipped_generator_node()}
+    given = {"model": load_generator_node(trained)} if trained else {}
+    return read_energies(name or ELPASOLITES, file), given
 
 
 def overrides_of(choices: dict[str, Any]) -> dict[str, Any]:
@@ -149,21 +180,42 @@ def read_energies(name: str, file: Path | None) -> CompositionTableData:
     from aiida_perovskite.data.table import CompositionTableData
     from aiida_perovskite.datasets import list_datasets, load_elpasolites_as_stored
 
-    if name == ELPASOLITES:
-        dataset = load_elpasolites_as_stored(file)
+    name = DEMO if name == "demo" else name
+    if name in (ELPASOLITES, DEMO):
+        dataset = load_elpasolites_as_stored(file, name=name)
         card = dataset.card
         return CompositionTableData.from_frame(
             dataset.frame,
             name=dataset.name,
             description=card.title,
-            origin={"citation": card.citation, "licence": card.licence, "sha256": card.sha256},
+            origin={"title": card.title, "citation": card.citation, "licence": card.licence, "sha256": card.sha256},
         )
     if name in list_datasets():
-        raise ValueError(f"{name} is no table of elpasolites: give {ELPASOLITES}, or a file of your own")
+        raise ValueError(f"{name} is no table of elpasolites: give {ELPASOLITES}, {DEMO}, or a file of your own")
     path = Path(name)
     if not path.is_file():
-        raise ValueError(f"{name!r} is neither a file nor {ELPASOLITES}")
+        raise ValueError(f"{name!r} is neither a file nor {ELPASOLITES} nor demo")
     return CompositionTableData.from_frame(load_elpasolites_as_stored(path, verify=False).frame, name=path.stem)
+
+
+def shipped_generator_node() -> Any:
+    """Return the node of the generator that comes with the package: the profile's, or a new one, not stored."""
+    import hashlib
+
+    from aiida.orm import QueryBuilder
+
+    from aiida_perovskite.data.model import ModelCheckpointData
+    from aiida_perovskite.learning.generative.shipped import CARD, CHECKSUMS, shipped_folder
+
+    folder = shipped_folder()
+    label = f"shipped generator {hashlib.sha256((folder / CHECKSUMS).read_bytes()).hexdigest()[:12]}"
+    stored = QueryBuilder().append(ModelCheckpointData, filters={"label": label}).first(flat=True)
+    if stored is not None:
+        return stored
+    node = ModelCheckpointData.from_folder(folder)
+    node.label = label
+    node.description = (folder / CARD).read_text(encoding="utf-8")
+    return node
 
 
 def load_generator_node(identifier: str) -> Any:
@@ -181,9 +233,13 @@ def load_generator_node(identifier: str) -> Any:
 
 def summary(builder: ProcessBuilder) -> dict[str, Any]:
     """Return what a run would do, for `--dry-run`."""
-    table = builder["dataset"]
+    table = builder.get("dataset")
+    if table is None:
+        source = {"model": builder["model"].label or str(builder["model"].uuid)}
+    else:
+        source = {"dataset": {"name": table.name, "title": table.description, "n_rows": table.n_rows}}
     return {
-        "dataset": {"name": table.name, "n_rows": table.n_rows},
+        **source,
         "target": builder["target"].value,
         "n": builder["n"].value,
         "exclude": builder["exclude"].get_list() if "exclude" in builder else [],
@@ -207,12 +263,14 @@ def finish(node: Any, output: Path | None, cif: Path | None, as_json: bool) -> N
         content = {"pk": node.pk, "uuid": node.uuid, "model": node.outputs.model.uuid, "summary": counts}
         echo_json({**content, "evaluation": evaluation, "compositions": frame_records(frame)})
         return
+    click.echo(f"  energies from: {origin_of(node)}")
     for row in frame.head(SHOWN).itertuples():
-        known = f"known: {row.known_energy_ev_per_atom:.2f}" if row.known else "new"
+        known = "" if counts["n_known"] is None else ", new"
+        known = f", known: {row.known_energy_ev_per_atom:.2f}" if row.known else known
         neutral = "neutral" if row.charge_balanced else "not neutral"
         click.echo(
             f"  {row.pretty:<14} {row.formation_energy_ev_per_atom:.2f} eV/atom "
-            f"({row.lower_ev_per_atom:.2f} to {row.upper_ev_per_atom:.2f}), {neutral}, {known}"
+            f"({row.lower_ev_per_atom:.2f} to {row.upper_ev_per_atom:.2f}), {neutral}{known}"
         )
     if "evaluation" in node.outputs:
         for row in node.outputs.evaluation.to_frame().itertuples():
@@ -223,10 +281,20 @@ def finish(node: Any, output: Path | None, cif: Path | None, as_json: bool) -> N
         echo.echo_warning(f"no prototype of {', '.join(without)}: ionic radii are not known")
     for path in filter(None, (output, cif)):
         echo.echo_success(f"written: {path}")
+    known = "" if counts["n_known"] is None else f", {counts['n_known']} of them known,"
     echo.echo_success(
-        f"{counts['n_compositions']} compounds, {counts['n_known']} of them known, in table "
-        f"{node.outputs.compositions.pk}; generator {node.outputs.model.pk}"
+        f"{counts['n_compositions']} compounds{known} in table {node.outputs.compositions.pk}; generator "
+        f"{node.outputs.model.pk}"
     )
+
+
+def origin_of(node: Any) -> str:
+    """Say what the predicted energies are: a regression, or a generator, and what that learned from."""
+    method = node.outputs.summary["energies_from"]
+    if "dataset" not in node.inputs:
+        return f"{method} ({node.inputs.model.label or node.inputs.model.uuid})"
+    table = node.inputs.dataset
+    return f"{method} ({table.description or table.name})"
 
 
 def write_prototypes(frame: pd.DataFrame, folder: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiida.engine import ExitCode, ProcessBuilder
 from aiida.orm import AbstractCode, Bool, Dict, FolderData, Int, List, Str
@@ -22,6 +22,9 @@ from aiida_perovskite.workflows.interfaces import how_it_ended
 from aiida_perovskite.workflows.protocols import load_protocol
 from aiida_perovskite.workflows.scripts import RestartWorkChain
 from aiida_perovskite.workflows.sharing import OnceMixin
+
+if TYPE_CHECKING:
+    from aiida_perovskite.learning.generative.design import EnergyTarget
 
 GENERATOR = ("name", "seed", "settings")  # keys of the protocol that belong to the training
 
@@ -59,6 +62,8 @@ def validate_together(inputs: Mapping[str, Any], _: Any) -> str | None:
         return f"{', '.join(unknown)} cannot be excluded: the space has the main-group elements from H to Bi"
     try:
         target = EnergyTarget.parse(inputs["target"].value)
+        if "dataset" not in inputs:
+            return fault_without_table(inputs, target)
         table = elpasolite_table(inputs["dataset"])
         wanted = target.classes(table.edges, table.counts)
         if "model" not in inputs:
@@ -68,6 +73,18 @@ def validate_together(inputs: Mapping[str, Any], _: Any) -> str | None:
             return "the generator was trained on other rows than the table's: give the table that it learned"
     except ValueError as error:
         return str(error)
+    return None
+
+
+def fault_without_table(inputs: Mapping[str, Any], target: EnergyTarget) -> str | None:
+    """Say why a generator cannot do without its table; None if it can. May raise ValueError."""
+    if "model" not in inputs or inputs["evaluate"].value:
+        return "without a table of formation energies, nothing can be trained or evaluated: give `dataset`"
+    inputs["model"].require_generator()
+    content = inputs["model"].checkpoint
+    if not content.get("calibration"):
+        return "this generator cannot predict energies without the table that it was trained on: give `dataset`"
+    target.classes(content["edges_ev_per_atom"], content["class_counts"])
     return None
 
 
@@ -133,6 +150,7 @@ class DesignWorkChain(GeneratorJobWorkChain):
     def define(cls, spec: Any) -> None:
         """Add generator, target and the table."""
         super().define(spec)
+        spec.inputs["dataset"].required = False  # some generators predict on their own
         spec.input("model", valid_type=ModelCheckpointData, help="A generator, trained on `dataset`.")
         spec.input("target", valid_type=Str, help="E.g. `formation energy < -2.3 eV/atom`.")
         spec.input("n", valid_type=Int, help="Number of compounds.")
@@ -145,7 +163,7 @@ class DesignWorkChain(GeneratorJobWorkChain):
         self.ctx.inputs = design_job(
             self.inputs.code,
             write_checkpoint(self.inputs.model),
-            self.inputs.dataset,
+            self.inputs.get("dataset"),
             write_design_settings(self.inputs.settings),
             self.inputs.target.value,
             self.inputs.n.value,
@@ -210,7 +228,7 @@ class GenerateWorkChain(OnceMixin):
     def get_builder_from_protocol(
         cls,
         code: AbstractCode,
-        dataset: CompositionTableData,
+        dataset: CompositionTableData | None,
         target: str,
         n: int,
         protocol: str | None = None,
@@ -226,7 +244,7 @@ class GenerateWorkChain(OnceMixin):
         code
             Interpreter that has this package and torch.
         dataset
-            Formation energies to learn from.
+            Formation energies to learn from; None with a ``model`` that can do without, such as the shipped one.
         target, n
             What is wanted, e.g. ``formation energy < -2.3 eV/atom``, and how many compounds.
         protocol, overrides
@@ -243,7 +261,8 @@ class GenerateWorkChain(OnceMixin):
         """
         builder = cls.get_builder()
         builder.code = code
-        builder.dataset = dataset
+        if dataset is not None:
+            builder.dataset = dataset
         builder.target = Str(target)
         builder.n = Int(n)
         builder.settings = Dict(load_protocol("generate", protocol, overrides))
@@ -309,7 +328,7 @@ class GenerateWorkChain(OnceMixin):
                 self.out(name, node.outputs[name])
         if "summary" in self.outputs:
             summary = self.outputs["summary"]
-            self.report(f"{summary['n_compositions']} compounds, {summary['n_known']} of them known")
+            self.report(f"{summary['n_compositions']} compounds, energies from {summary['energies_from']}")
         return failures[0] if failures else None
 
     def _given(self, *names: str) -> dict[str, Any]:

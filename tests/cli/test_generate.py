@@ -35,7 +35,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("arguments", "words"),
     [
         (["--target", "gap < 1 eV"], "The target 'gap < 1 eV' is not understood"),
-        (["--target", TARGET], "take the training set that the authors published with the paper"),
+        (["--target", TARGET, "--model", "vae"], "take the training set that the authors published with the paper"),
+        (["--target", TARGET, "--trained", "shipped", "-d", "energies.csv"], "takes no table"),
+        (["--target", TARGET, "--trained", "shipped", "--evaluate"], "--evaluate need a table"),
+        (["--target", "formation energy < -99"], "outside of the training energies"),
         (["--target", TARGET, "--file", "energies.csv"], "is not the registered file of elpasolite-prl2016"),
         (["--target", TARGET, "-d", "halide-gaps-gpaw"], "is no table of elpasolites"),
         (["--target", TARGET, "-d", "nothing.csv"], "is neither a file nor"),
@@ -62,6 +65,19 @@ def test_a_dry_run_says_what_would_be_done(run: Callable[..., Any], codes: None,
     result = run(*arguments)
     assert result.exit_code == 1
     assert "`verdi daemon start`" in result.stderr
+
+
+def test_without_a_file_the_shipped_generator_is_taken(run: Callable[..., Any], codes: None, files: Path) -> None:
+    arguments = ["generate", "--target", TARGET, "--dry-run"]
+    for more in ([], ["--trained", "shipped"], ["--seed", "3"]):
+        content = json.loads(run(*arguments, *more).stdout)
+        assert content["model"].startswith("shipped generator ")
+        assert "dataset" not in content
+
+
+def test_the_demo_says_that_it_is_no_dft(run: Callable[..., Any], codes: None, files: Path) -> None:
+    content = json.loads(run("generate", "--target", TARGET, "--data", "demo", "--dry-run").stdout)
+    assert content["dataset"]["title"].startswith("CHGNet, not DFT")
 
 
 def test_compounds_and_their_files(run: Callable[..., Any], python_code: Any, files: Path) -> None:
