@@ -91,7 +91,7 @@ def interval_coverage(generator: Any, table: ElpasoliteTable) -> dict[str, float
     """Return how often intervals hold the energy of compounds that neither the networks nor the calibration saw."""
     energies, predicted = held_out(generator, table)
     tail = predicted <= np.quantile(predicted, TAIL)
-    lower, upper = np.empty((2, SPLITS, len(energies)))
+    corrected, lower, upper = np.empty((3, SPLITS, len(energies)))
     random = np.random.default_rng(0)
     for split in range(SPLITS):
         halves = random.permutation(len(energies)) % 2
@@ -99,15 +99,16 @@ def interval_coverage(generator: Any, table: ElpasoliteTable) -> dict[str, float
             here = halves == part
             judge = copy.copy(generator)
             judge.calibration = calibrate(energies[~here], predicted[~here])
-            lower[split, here], upper[split, here], _ = ClassEnergies(judge).uncertainty(
-                predicted[here], TARGET, CONFIDENCE
-            )
+            ready = ClassEnergies(judge)
+            corrected[split, here] = ready.correct(predicted[here])
+            ends = ready.uncertainty(corrected[split, here], TARGET, CONFIDENCE)
+            lower[split, here], upper[split, here] = ends[:2]
     inside = (lower <= energies) & (energies <= upper)
     return {
         "all": float(inside.mean()),
         "tail": float(inside[:, tail].mean()),
-        "mae": float(np.abs(energies - predicted).mean()),
-        "mae_tail": float(np.abs(energies - predicted)[tail].mean()),
+        "mae": float(np.abs(energies - corrected).mean()),
+        "mae_tail": float(np.abs(energies - corrected)[:, tail].mean()),
         "width": float((upper - lower).mean()),
         "width_tail": float((upper - lower)[:, tail].mean()),
     }

@@ -265,8 +265,8 @@ def finish(node: Any, output: Path | None, cif: Path | None, as_json: bool) -> N
         return
     click.echo(f"  energies from: {origin_of(node)}")
     for row in frame.head(SHOWN).itertuples():
-        known = "" if counts["n_known"] is None else ", new"
-        known = f", known: {row.known_energy_ev_per_atom:.2f}" if row.known else known
+        known = f", known: {row.known_energy_ev_per_atom:.2f}" if row.known else ", new"
+        known = "" if counts["n_known"] is None else known
         neutral = "neutral" if row.charge_balanced else "not neutral"
         click.echo(
             f"  {row.pretty:<14} {row.formation_energy_ev_per_atom:.2f} eV/atom "

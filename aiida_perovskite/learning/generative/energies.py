@@ -110,7 +110,8 @@ class ClassEnergies:
 
     Its networks place a composition on the axis of the class numbers; with classes of equal width this is an axis of
     energies. How far off they are on training rows that they had not seen is the generator's ``calibration``
-    (`calibrate`): quantiles of errors by predicted energy, for intervals of up to 99 %.
+    (`calibrate`): quantiles of errors by predicted energy. The median is taken off, since networks that only know
+    classes place the lowest energies too high; the others make intervals, of up to 99 %.
 
     Raises
     ------
@@ -126,15 +127,24 @@ class ClassEnergies:
             )
         self._generator: Any = generator
         self._calibration = generator.calibration
-        self._knots, self._levels, self._quantiles = (
+        self._placed, self._levels, quantiles = (
             np.asarray(generator.calibration[name], dtype=np.float64)
             for name in ("predicted_ev_per_atom", "levels", "error_quantiles_ev_per_atom")
         )
+        median = quantiles[:, len(self._levels) // 2]
+        self._knots = np.maximum.accumulate(self._placed + median)  # rising: corrections change no order
+        self._quantiles = quantiles - median[:, None]
 
     def predict(self, codes: Ints) -> Floats:
         """Predict, as `Energies` says."""
         blocks = np.array_split(codes, max(1, -(-len(codes) // _BLOCK)))
-        return np.concatenate([member_energies(self._generator, block).mean(axis=0) for block in blocks])
+        return self.correct(np.concatenate([member_energies(self._generator, block).mean(axis=0) for block in blocks]))
+
+    def correct(self, placed: Floats) -> Floats:
+        """Return energies (N,) with the median error taken off where the networks place compositions (N,)."""
+        beyond = placed - np.clip(placed, self._placed[0], self._placed[-1])
+        corrected: Floats = np.interp(placed, self._placed, self._knots) + beyond
+        return corrected
 
     def uncertainty(self, energies: Floats, target: EnergyTarget, confidence: float) -> tuple[Floats, Floats, Floats]:
         """Return intervals and chances, as `Energies` says."""
