@@ -105,7 +105,7 @@ class Chain:
         """Return what nothing in the chain made, each once, with the label under which it went in."""
         made = self.creators
         found: dict[int, str] = {}
-        for link in sorted(self.links, key=lambda link: link.source):
+        for link in sorted(self.links, key=lambda link: (link.source, link.label)):
             if link.type == LinkType.INPUT_CALC.value and link.source not in made:
                 found.setdefault(link.source, link.label)
         if self.result.pk not in made:
