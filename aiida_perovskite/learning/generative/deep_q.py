@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .batched import Perceptron, member_weights, resolve_device
-from .generator import Generator, Progress
+from .generator import Progress
+from .neural import NeuralGenerator
 from .settings import DeepQSettings
 from .space import GROUPS, N_ELEMENTS, N_GROUPS, N_ROWS, ROWS, SITES, GenerativeError, encode, space_codes
 from .table import ElpasoliteTable, check_class
@@ -90,7 +91,7 @@ class QNetwork(nn.Module):
         return values + self.forbidden[steps]
 
 
-class DeepQ(Generator):
+class DeepQ(NeuralGenerator):
     """Trained policies of some energy classes."""
 
     name = "rl"
@@ -119,20 +120,20 @@ class DeepQ(Generator):
             sizes=[STEPS * size for size in fits.sizes for _ in classes],
             offsets=[STEPS * offset for offset in fits.offsets for _ in classes],
         )
-        net = QNetwork(len(fits.seeds), settings).to(place)
+        net = cls._network(settings, len(seeds)).to(place)
         objective = _Objective(net, settings, codes, of_rows, list(classes) * len(seeds), place)
         plan = Plan([settings.learning_rate] * settings.updates, settings.batch_size, betas=settings.adam_betas)
         optimise(
             objective, fits, plan, place, name=cls.name, progress=progress, workdir=workdir, updater_type=_Following
         )
-        fitted = []
-        for number, (table, seed) in enumerate(zip(tables, seeds, strict=True)):
-            generator = cls._blank(table, settings, seed)
-            members = slice(number * len(classes), (number + 1) * len(classes))
-            generator._restore(member_weights(net, members), {})
+        fitted = cls._parted(net, tables, settings, seeds)
+        for generator in fitted:
             generator.device = place
-            fitted.append(generator)
         return fitted
+
+    @classmethod
+    def _network(cls, settings: DeepQSettings, fits: int) -> QNetwork:
+        return QNetwork(fits * len(settings.classes), settings)
 
     def probabilities(self, energy_class: int) -> Floats:
         """Return the chance that the policy of a class writes each composition of `space_codes`, shape (1974024,).
@@ -172,12 +173,8 @@ class DeepQ(Generator):
         codes: Ints = space_codes()[chosen]
         return codes
 
-    def _tensors(self) -> dict[str, Tensor]:
-        return dict(self.net.state_dict())
-
     def _restore(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        self.net = QNetwork(len(self.settings.classes), self.settings).requires_grad_(False)
-        self.net.load_state_dict(tensors)
+        super()._restore(tensors, notes)
         self._kept = {}
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .batched import Adam, Perceptron, member_weights, resolve_device
-from .generator import Generator, Progress
+from .batched import Adam, Perceptron, resolve_device
+from .generator import Progress
+from .neural import NeuralGenerator, latent_points, one_hot
 from .settings import GANSettings
 from .space import SITES, scale, unscale
 from .table import N_CLASSES, ElpasoliteTable
@@ -27,7 +27,6 @@ __all__ = ["GAN", "GANNetwork"]
 
 Ints = NDArray[np.int64]
 _ENTRIES = 2 * len(SITES)
-_BLOCK = 32_768  # samples decoded at a time: 64 MiB of activations
 _SMALLEST = 1e-12  # added to a squared length, whose root has no gradient at 0
 
 
@@ -67,7 +66,7 @@ class GANNetwork(nn.Module):
         return (length - 1).square()
 
 
-class GAN(Generator):
+class GAN(NeuralGenerator):
     """A trained conditional Wasserstein GAN."""
 
     name = "gan"
@@ -95,27 +94,17 @@ class GAN(Generator):
             betas=settings.adam_betas,
         )
         optimise(objective, fits, plan, place, name=cls.name, progress=progress, workdir=workdir, updater_type=_Duel)
-        fitted = []
-        for member, (table, seed) in enumerate(zip(tables, seeds, strict=True)):
-            generator = cls._blank(table, settings, seed)
-            generator._restore(member_weights(net, slice(member, member + 1)), {})
-            fitted.append(generator)
-        return fitted
+        return cls._parted(net, tables, settings, seeds)
 
-    def _tensors(self) -> dict[str, Tensor]:
-        return dict(self.net.state_dict())
-
-    def _restore(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        self.net = GANNetwork(1, self.settings).requires_grad_(False)
-        self.net.load_state_dict(tensors)
+    @classmethod
+    def _network(cls, settings: GANSettings, fits: int) -> GANNetwork:
+        return GANNetwork(fits, settings)
 
     @torch.inference_mode()
     def _propose(self, energy_class: int, n: int, random: np.random.Generator) -> Ints:
         parts = []
-        for start in range(0, n, _BLOCK):
-            count = min(_BLOCK, n - start)
-            latent = torch.from_numpy(random.standard_normal((1, count, self.settings.latent), dtype=np.float32))
-            classes = torch.from_numpy(_one_hot(np.full(count, energy_class)))[None]
+        for latent in latent_points(n, self.settings, random):
+            classes = torch.from_numpy(one_hot(np.full(latent.shape[1], energy_class)))[None]
             parts.append(unscale(self.net.generate(latent, classes)[0].numpy()))
         return np.concatenate(parts)
 
@@ -131,7 +120,7 @@ class _Objective:
         self, net: GANNetwork, settings: GANSettings, codes: Ints, classes: Ints, device: torch.device
     ) -> None:
         self.net, self.settings = net, settings
-        self.inputs = torch.from_numpy(np.concatenate([scale(codes), _one_hot(classes)], axis=1)).to(device)
+        self.inputs = torch.from_numpy(np.concatenate([scale(codes), one_hot(classes)], axis=1)).to(device)
         self.noise_width = settings.latent + 1
 
     def fake(self, real: Tensor, noise: Tensor) -> Tensor:
@@ -195,7 +184,3 @@ class _Duel(Updater):
         objective.net.critic.requires_grad_(True)
         self.adam.step()
         self.losses.copy_(losses.detach())  # the critic's: but for the penalty, minus a distance of distributions
-
-
-def _one_hot(classes: Ints) -> NDArray[np.float32]:
-    return np.eye(N_CLASSES, dtype=np.float32)[classes - 1]

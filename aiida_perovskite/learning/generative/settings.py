@@ -64,15 +64,9 @@ class VAESettings(GeneratorSettings):
     def ranges(self) -> dict[str, tuple[bool, str]]:
         """Say which settings are wrong."""
         return {
-            "hidden_layers": (self.hidden_layers >= 1, "at least 1"),
-            "width": (self.width >= 1, "at least 1"),
+            **_network_ranges(self),
             "latent": (self.latent >= 1, "at least 1"),
-            "learning_rate": (self.learning_rate > 0, "above 0"),
-            "batch_size": (self.batch_size >= 1, "at least 1"),
-            "updates": (self.updates >= 1, "at least 1"),
             "kl_weight": (self.kl_weight >= 0, "at least 0"),
-            "activation": (self.activation in ACTIVATIONS, ", ".join(ACTIVATIONS)),
-            "norm": (self.norm in NORMS, ", ".join(NORMS)),
             "variance": (self.variance in VARIANCES, ", ".join(VARIANCES)),
             "log_variance_limit": (self.log_variance_limit > 0, "above 0"),
             "class_scale": (self.class_scale > 0, "above 0"),
@@ -172,17 +166,11 @@ class GANSettings(GeneratorSettings):
     def ranges(self) -> dict[str, tuple[bool, str]]:
         """Say which settings are wrong."""
         return {
-            "hidden_layers": (self.hidden_layers >= 1, "at least 1"),
-            "width": (self.width >= 1, "at least 1"),
+            **_network_ranges(self),
             "latent": (self.latent >= 1, "at least 1"),
-            "learning_rate": (self.learning_rate > 0, "above 0"),
-            "batch_size": (self.batch_size >= 1, "at least 1"),
-            "updates": (self.updates >= 1, "at least 1"),
             "gradient_penalty": (self.gradient_penalty >= 0, "at least 0"),
             "critic_steps": (self.critic_steps >= 1, "at least 1"),
             "adam_betas": _betas(self.adam_betas),
-            "activation": (self.activation in ACTIVATIONS, ", ".join(ACTIVATIONS)),
-            "norm": (self.norm in NORMS, ", ".join(NORMS)),
         }
 
 
@@ -229,19 +217,25 @@ class DeepQSettings(GeneratorSettings):
                 len(distinct) == len(self.classes) > 0 and distinct <= set(range(1, N_CLASSES + 1)),
                 f"different numbers from 1 to {N_CLASSES}",
             ),
-            "hidden_layers": (self.hidden_layers >= 1, "at least 1"),
-            "width": (self.width >= 1, "at least 1"),
-            "learning_rate": (self.learning_rate > 0, "above 0"),
-            "batch_size": (self.batch_size >= 1, "at least 1"),
-            "updates": (self.updates >= 1, "at least 1"),
+            **_network_ranges(self),
             "discount": (0 <= self.discount <= 1, "from 0 to 1"),
             "target_period": (self.target_period >= 1, "at least 1"),
             "beta": (self.beta >= 0, "at least 0"),
             "state": (self.state in STATES, ", ".join(STATES)),
             "adam_betas": _betas(self.adam_betas),
-            "activation": (self.activation in ACTIVATIONS, ", ".join(ACTIVATIONS)),
-            "norm": (self.norm in NORMS, ", ".join(NORMS)),
         }
+
+
+def _network_ranges(settings: VAESettings | GANSettings | DeepQSettings) -> dict[str, tuple[bool, str]]:
+    return {
+        "hidden_layers": (settings.hidden_layers >= 1, "at least 1"),
+        "width": (settings.width >= 1, "at least 1"),
+        "learning_rate": (settings.learning_rate > 0, "above 0"),
+        "batch_size": (settings.batch_size >= 1, "at least 1"),
+        "updates": (settings.updates >= 1, "at least 1"),
+        "activation": (settings.activation in ACTIVATIONS, ", ".join(ACTIVATIONS)),
+        "norm": (settings.norm in NORMS, ", ".join(NORMS)),
+    }
 
 
 def _betas(betas: tuple[float, ...]) -> tuple[bool, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .batched import Perceptron, member_weights, resolve_device
-from .generator import Generator, Progress
+from .batched import Perceptron, resolve_device
+from .generator import Progress
+from .neural import NeuralGenerator, latent_points, one_hot
 from .settings import VAESettings
 from .space import N_GROUPS, N_ROWS, SITES, scale, unscale
 from .table import N_CLASSES, ElpasoliteTable
@@ -28,7 +28,6 @@ __all__ = ["VAE", "VAENetwork"]
 
 Ints = NDArray[np.int64]
 _ENTRIES = 2 * len(SITES)
-_BLOCK = 65_536  # samples decoded at a time: 64 MiB of activations
 
 
 class VAENetwork(nn.Module):
@@ -72,7 +71,7 @@ class VAENetwork(nn.Module):
         return error, divergence
 
 
-class VAE(Generator):
+class VAE(NeuralGenerator):
     """A trained conditional variational autoencoder."""
 
     name = "vae"
@@ -96,27 +95,17 @@ class VAE(Generator):
         plan = Plan([settings.learning_rate] * settings.updates, settings.batch_size)
         objective = _Objective(net, torch.from_numpy(_inputs(codes, classes, settings)).to(place))
         optimise(objective, fits, plan, place, name=cls.name, progress=progress, workdir=workdir)
-        fitted = []
-        for member, (table, seed) in enumerate(zip(tables, seeds, strict=True)):
-            generator = cls._blank(table, settings, seed)
-            generator._restore(member_weights(net, slice(member, member + 1)), {})
-            fitted.append(generator)
-        return fitted
+        return cls._parted(net, tables, settings, seeds)
 
-    def _tensors(self) -> dict[str, Tensor]:
-        return dict(self.net.state_dict())
-
-    def _restore(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        self.net = VAENetwork(1, self.settings).requires_grad_(False)
-        self.net.load_state_dict(tensors)
+    @classmethod
+    def _network(cls, settings: VAESettings, fits: int) -> VAENetwork:
+        return VAENetwork(fits, settings)
 
     @torch.inference_mode()
     def _propose(self, energy_class: int, n: int, random: np.random.Generator) -> Ints:
         parts = []
-        for start in range(0, n, _BLOCK):
-            count = min(_BLOCK, n - start)
-            latent = torch.from_numpy(random.standard_normal((1, count, self.settings.latent), dtype=np.float32))
-            classes = torch.from_numpy(_one_hot(np.full(count, energy_class), self.settings))[None]
+        for latent in latent_points(n, self.settings, random):
+            classes = torch.from_numpy(_classes(np.full(latent.shape[1], energy_class), self.settings))[None]
             entries = self.net.decode(latent, classes)[0].numpy()
             parts.append(unscale(entries / _stretch(self.settings)))
         return np.concatenate(parts)
@@ -159,11 +148,11 @@ class _Objective:
 
 def _inputs(codes: Ints, classes: Ints, settings: VAESettings) -> NDArray[np.float32]:
     """Return scaled entries joined to one-hot classes, (N, 8 + 10)."""
-    return np.concatenate([scale(codes) * _stretch(settings), _one_hot(classes, settings)], axis=1)
+    return np.concatenate([scale(codes) * _stretch(settings), _classes(classes, settings)], axis=1)
 
 
-def _one_hot(classes: Ints, settings: VAESettings) -> NDArray[np.float32]:
-    return np.eye(N_CLASSES, dtype=np.float32)[classes - 1] * np.float32(settings.class_scale)
+def _classes(classes: Ints, settings: VAESettings) -> NDArray[np.float32]:
+    return one_hot(classes) * np.float32(settings.class_scale)
 
 
 def _stretch(settings: VAESettings) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from killed_fit import assert_it_ends_with_the_same_weights
 from smooth_elpasolites import smooth_energies, smooth_table
 
 from aiida_perovskite.learning.generative.deep_q import STEPS, DeepQ, QNetwork, _Objective
@@ -152,23 +153,8 @@ def test_a_class_without_a_policy_is_refused(fitted: DeepQ) -> None:
 
 def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Blocks of 10 updates and a target that is renewed every 7: it must be kept, too.
-    for name, value in (("_MOST_UPDATES_A_BLOCK", 10), ("_SAVE_S", 0.0), ("_REPORT_S", 0.0)):
-        monkeypatch.setattr(f"aiida_perovskite.learning.generative.training.{name}", value)
-    table = smooth_table(200)
     settings = DeepQSettings(hidden_layers=1, width=16, updates=30, learning_rate=1e-2, target_period=7)
-
-    def kill(line: str) -> None:
-        if "update 20/30" in line:
-            raise KeyboardInterrupt
-
-    whole = DeepQ.fit(table, settings, 1)
-    with pytest.raises(KeyboardInterrupt):
-        DeepQ.fit(table, settings, 1, workdir=tmp_path, progress=kill)
-    lines: list[str] = []
-    resumed = DeepQ.fit(table, settings, 1, workdir=tmp_path, progress=lines.append)
-    assert len(lines) == 2, "the training began anew"
-    for one, two in zip(whole.net.parameters(), resumed.net.parameters(), strict=True):
-        assert torch.equal(one, two)
+    assert_it_ends_with_the_same_weights(DeepQ, settings, tmp_path, monkeypatch)
 
 
 def test_several_fits_are_each_as_if_alone() -> None:

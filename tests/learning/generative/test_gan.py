@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from killed_fit import assert_it_ends_with_the_same_weights
 from smooth_elpasolites import smooth_energies, smooth_table
 from torch import Tensor, nn
 
@@ -133,22 +134,8 @@ def test_with_shuffled_classes_nothing_is_learned() -> None:
 
 
 def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("_MOST_UPDATES_A_BLOCK", 10), ("_SAVE_S", 0.0), ("_REPORT_S", 0.0)):
-        monkeypatch.setattr(f"aiida_perovskite.learning.generative.training.{name}", value)
-    table, settings = smooth_table(200), GANSettings(width=16, updates=30, batch_size=16, learning_rate=1e-3)
-
-    def kill(line: str) -> None:
-        if "update 20/30" in line:
-            raise KeyboardInterrupt
-
-    whole = GAN.fit(table, settings, 1)
-    with pytest.raises(KeyboardInterrupt):
-        GAN.fit(table, settings, 1, workdir=tmp_path, progress=kill)
-    lines: list[str] = []
-    resumed = GAN.fit(table, settings, 1, workdir=tmp_path, progress=lines.append)
-    assert len(lines) == 2, "the training began anew"
-    for one, two in zip(whole.net.parameters(), resumed.net.parameters(), strict=True):
-        assert torch.equal(one, two)
+    settings = GANSettings(width=16, updates=30, batch_size=16, learning_rate=1e-3)
+    assert_it_ends_with_the_same_weights(GAN, settings, tmp_path, monkeypatch)
 
 
 def test_a_training_that_diverges_says_so() -> None:

@@ -1,0 +1,66 @@
+"""What generators have in common whose every fit is a network of its own, or a few."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .base_settings import GeneratorSettings
+from .batched import member_weights
+from .generator import Generator
+from .settings import GANSettings, VAESettings
+from .table import N_CLASSES, ElpasoliteTable
+
+__all__ = ["NeuralGenerator", "latent_points", "one_hot"]
+
+_ACTIVATIONS = 2**24  # of a layer that are held at a time: 64 MiB
+
+
+class NeuralGenerator(Generator):
+    """A generator whose weights are all that it has learned."""
+
+    net: Any
+
+    @classmethod
+    @abstractmethod
+    def _network(cls, settings: Any, fits: int) -> nn.Module:
+        """Return untrained networks for some fits, their members side by side."""
+
+    @classmethod
+    def _parted(
+        cls, net: nn.Module, tables: Sequence[ElpasoliteTable], settings: GeneratorSettings, seeds: Sequence[int]
+    ) -> list[Self]:
+        """Return a generator per table and seed from what was trained together."""
+        members = len(next(net.parameters())) // len(seeds)
+        fitted = []
+        for number, (table, seed) in enumerate(zip(tables, seeds, strict=True)):
+            generator = cls._blank(table, settings, seed)
+            generator._restore(member_weights(net, slice(number * members, (number + 1) * members)), {})
+            fitted.append(generator)
+        return fitted
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return dict(self.net.state_dict())
+
+    def _restore(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
+        self.net = self._network(self.settings, 1).requires_grad_(False)
+        self.net.load_state_dict(tensors)
+
+
+def latent_points(n: int, settings: GANSettings | VAESettings, random: np.random.Generator) -> Iterator[Tensor]:
+    """Yield `n` standard normal points in blocks (1, some, latent)."""
+    block = max(1, _ACTIVATIONS // settings.width)
+    for start in range(0, n, block):
+        shape = (1, min(block, n - start), settings.latent)
+        yield torch.from_numpy(random.standard_normal(shape, dtype=np.float32))
+
+
+def one_hot(classes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return classes (N,) as rows (N, 10) with a 1 each."""
+    return np.eye(N_CLASSES, dtype=np.float32)[classes - 1]
