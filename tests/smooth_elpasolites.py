@@ -29,3 +29,12 @@ def smooth_frame(compounds: int, seed: int = 0) -> pd.DataFrame:
         site: [ELEMENTS[index] for index in column] for site, column in zip("abcd", encode(codes).T, strict=True)
     }
     return pd.DataFrame(columns).assign(formation_energy_ev_per_atom=smooth_energies(codes))
+
+
+def smooth_csv(compounds: int) -> pd.DataFrame:
+    """Write such a table to energies.csv, with an element on two sites to repeated.csv, and return it."""
+    names = {site: site.upper() for site in "abcd"} | {"formation_energy_ev_per_atom": "formation_energy_eV_per_atom"}
+    table = smooth_frame(compounds).rename(columns=names)
+    table.to_csv("energies.csv", index=False)
+    table.assign(B=[table["A"][0], *table["B"][1:]]).to_csv("repeated.csv", index=False)
+    return table

@@ -17,7 +17,6 @@ from aiida_perovskite.cli.common import (
     JSON,
     clear_errors,
     echo_json,
-    frame_records,
     read_overrides,
     require_configured,
     stored_once,
@@ -156,12 +155,14 @@ def run_here(table: CompositionTableData, settings: BenchmarkSettings, choices: 
     device = resolve_device(choices["device"]).type
     rows = elpasolite_table(table)
     found = run_benchmark(rows, settings, choices["output"], device=device, say=say)
-    data = {"name": table.name, **table.base.attributes.get("origin"), **found.summary["data"]}
-    replace(found, summary={**found.summary, "data": data}).save(choices["output"])
+    summary = {**found.summary, "data": data_of(table, found.summary)}
+    replace(found, summary=summary).save(choices["output"])
 
 
 def submit_benchmark(table: CompositionTableData, settings: BenchmarkSettings, choices: dict[str, Any]) -> None:
     """Run the benchmark as a job, wait for it, and write what its nodes hold."""
+    from dataclasses import asdict
+
     from aiida.engine import submit
     from aiida.orm import Dict, Str, load_code
 
@@ -181,13 +182,7 @@ def submit_benchmark(table: CompositionTableData, settings: BenchmarkSettings, c
     builder.code = code
     builder.dataset = stored_once(table)
     builder.device = Str(choices["device"])
-    builder.settings = Dict(
-        {
-            "models": {name: dict(changes) for name, changes in settings.models.items()},
-            "classes": list(settings.classes),
-            **{name: getattr(settings, name) for name in ("fits", "samples", "seed")},
-        }
-    )
+    builder.settings = Dict(asdict(settings))
     node = submit(builder)
     wait_for(node, quiet=choices["as_json"])
     export(node, choices["output"])
@@ -195,26 +190,21 @@ def submit_benchmark(table: CompositionTableData, settings: BenchmarkSettings, c
 
 def export(node: Any, output: Path) -> None:
     """Write the tables of a finished benchmark to the files that the report is made of."""
-    from aiida_perovskite.learning.checkpoint import atomic_path, write_json
-    from aiida_perovskite.workflows.generative_study import TABLES
+    from aiida_perovskite.learning.generative.benchmark import FRAMES, Benchmark
 
-    frames = {name: node.outputs[name].to_frame() for name in TABLES}
-    for name, frame in frames.items():
-        with atomic_path(output / f"{name}.csv") as temporary:
-            frame.to_csv(temporary, index=False)
-    summary = node.outputs.summary.get_dict()
-    table = node.inputs.dataset
+    table, summary = node.inputs.dataset, node.outputs.summary.get_dict()
     given = {"dataset": table, "settings": node.inputs.settings, **{name: node.outputs[name] for name in node.outputs}}
-    write_json(
-        output / "metrics.json",
-        {
-            **summary,
-            "data": {"name": table.name, **table.base.attributes.get("origin"), **summary["data"]},
-            "process": node.uuid,
-            "nodes": {name: one.uuid for name, one in given.items()},
-            **{name: frame_records(frames[name]) for name in ("metrics", "fits")},
-        },
-    )
+    summary |= {
+        "data": data_of(table, summary),
+        "process": node.uuid,
+        "nodes": {name: one.uuid for name, one in given.items()},
+    }
+    Benchmark(**{name: node.outputs[name].to_frame() for name in FRAMES}, summary=summary).save(output)
+
+
+def data_of(table: CompositionTableData, summary: dict[str, Any]) -> dict[str, Any]:
+    """Return what the summary of a benchmark says of its data, with name and origin of the table."""
+    return {"name": table.name, **table.base.attributes.get("origin"), **summary["data"]}
 
 
 def show(output: Path) -> None:

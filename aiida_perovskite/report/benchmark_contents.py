@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 THESIS = "thesis_"
+FRAMES = ("metrics", "fits", "saturation", "js_matrix", "elements", "energies")
 SIZE_COLUMNS = ("model", "training_rows", "precision", "coverage", "js_distance")
 _NAMES = {
     "vae": "VAE",
@@ -79,13 +80,12 @@ def read_benchmark(folder: Path, sizes: Path | None = None) -> BenchmarkReport:
     """
     import pandas as pd
 
-    names = ("metrics", "fits", "saturation", "js_matrix", "elements", "energies")
     try:
         summary = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        frames = {name: pd.read_csv(folder / f"{name}.csv") for name in names}
+        frames = {name: pd.read_csv(folder / f"{name}.csv") for name in FRAMES}
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder} does not hold the files of a benchmark: {error}") from None
-    shown = {key: value for key, value in summary.items() if key not in names}
+    shown = {key: value for key, value in summary.items() if key not in FRAMES}
     by_size = None if sizes is None else read_sizes(sizes)
     return BenchmarkReport(name=folder.resolve().name, summary=shown, sizes=by_size, **frames)
 

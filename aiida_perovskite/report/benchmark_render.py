@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from aiida_perovskite.report import benchmark_figures as figures
-from aiida_perovskite.report.benchmark_contents import THESIS, BenchmarkReport, label, read_benchmark
+from aiida_perovskite.report.benchmark_contents import FRAMES, THESIS, BenchmarkReport, label, read_benchmark
 from aiida_perovskite.report.downloads import plain, rounded
 from aiida_perovskite.report.page import environment
 from aiida_perovskite.report.plot import Figure
@@ -18,7 +18,7 @@ from aiida_perovskite.report.write import write_page
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES = ("metrics", "fits", "saturation", "js_matrix", "elements", "energies", "sizes")
+TABLES = (*FRAMES, "sizes")
 
 
 def write_benchmark(folder: str | Path, path: str | Path, sizes: str | Path | None = None) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from smooth_elpasolites import smooth_frame
+from smooth_elpasolites import smooth_csv
 
 RUN = ["benchmark", "generative", "--data", "energies.csv", "--models", "independent,random", "--fits", "2"]
 SMALL = [*RUN, "--classes", "4", "--samples", "200", "-o", "compared"]
@@ -20,10 +20,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a table and with what will not do."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AIIDA_PEROVSKITE_ELPASOLITE_PRL2016", raising=False)
-    names = {site: site.upper() for site in "abcd"} | {"formation_energy_ev_per_atom": "formation_energy_eV_per_atom"}
-    table = smooth_frame(200).rename(columns=names)
-    table.to_csv("energies.csv", index=False)
-    table.assign(B=[table["A"][0], *table["B"][1:]]).to_csv("repeated.csv", index=False)
+    smooth_csv(200)
     Path("changes.yaml").write_text("vae: {updates: 5}\nindependent: {updates: 5}\n")
     return tmp_path
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from smooth_elpasolites import smooth_frame
+from smooth_elpasolites import smooth_csv
 
 TARGET = "formation energy < 0 eV/atom"
 
@@ -19,10 +19,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with good and bad tables."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AIIDA_PEROVSKITE_ELPASOLITE_PRL2016", raising=False)
-    names = {site: site.upper() for site in "abcd"} | {"formation_energy_ev_per_atom": "formation_energy_eV_per_atom"}
-    table = smooth_frame(200).rename(columns=names)
-    table.to_csv("energies.csv", index=False)
-    table.assign(B=[table["A"][0], *table["B"][1:]]).to_csv("repeated.csv", index=False)
+    table = smooth_csv(200)
     table.assign(formation_energy_eV_per_atom=[None, *table["formation_energy_eV_per_atom"][1:]]).to_csv(
         "missing.csv", index=False
     )

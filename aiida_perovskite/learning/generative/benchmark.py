@@ -316,43 +316,46 @@ def _js_matrix(study: Study) -> pd.DataFrame:
 def _elements(
     study: Study, settings: BenchmarkSettings, good: Mapping[tuple[str, int], list[dict[str, Any]]]
 ) -> pd.DataFrame:
-    frames = []
-    for number in settings.classes:
-        sources = {
-            "truth": [study.truth.element_distribution(number)],
-            "training": [site_distribution(study.table.codes_of_class(number))],
-            **{model: [one["elements"] for one in good[model, number]] for model in settings.models},
+    places = {"site": np.repeat(list(SITES), len(ELEMENTS)), "element": list(ELEMENTS) * len(SITES)}
+    known = {
+        number: {
+            "truth": study.truth.element_distribution(number),
+            "training": site_distribution(study.table.codes_of_class(number)),
         }
-        for source, spreads in sources.items():
-            if spreads:
-                mean, std = _mean_and_std(spreads)
-                frame = pd.DataFrame({"share": mean.ravel(), "share_std": std.ravel()})
-                frame.insert(0, "element", list(ELEMENTS) * len(SITES))
-                frame.insert(0, "site", np.repeat(list(SITES), len(ELEMENTS)))
-                frame.insert(0, "source", source)
-                frame.insert(0, "class", number)
-                frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+        for number in settings.classes
+    }
+    return _shares("elements", places, known, settings, good)
 
 
 def _energies(
     study: Study, settings: BenchmarkSettings, good: Mapping[tuple[str, int], list[dict[str, Any]]]
 ) -> pd.DataFrame:
-    edges, frames = _energy_edges(study), []
+    edges = _energy_edges(study)
+    bins = {"lower_ev_per_atom": edges[:-1], "upper_ev_per_atom": edges[1:]}
+    known = {
+        "truth": _energy_shares(study, study.truth.energies[np.isfinite(study.truth.energies)]),
+        "training": _energy_shares(study, study.table.energies_ev_per_atom),
+    }
+    return _shares("energies", bins, dict.fromkeys(settings.classes, known), settings, good)
+
+
+def _shares(
+    kind: str,
+    places: Mapping[str, Any],
+    known: Mapping[int, Mapping[str, Floats]],
+    settings: BenchmarkSettings,
+    good: Mapping[tuple[str, int], list[dict[str, Any]]],
+) -> pd.DataFrame:
+    """Return a row per class, source and place: what is known of truth and training set, then the models' means."""
+    frames = []
     for number in settings.classes:
-        sources = {
-            "truth": [_energy_shares(study, study.truth.energies[np.isfinite(study.truth.energies)])],
-            "training": [_energy_shares(study, study.table.energies_ev_per_atom)],
-            **{model: [one["energies"] for one in good[model, number]] for model in settings.models},
-        }
+        sources = {name: [values] for name, values in known[number].items()}
+        sources |= {model: [one[kind] for one in good[model, number]] for model in settings.models}
         for source, shares in sources.items():
             if shares:
                 mean, std = _mean_and_std(shares)
-                bins = {"lower_ev_per_atom": edges[:-1], "upper_ev_per_atom": edges[1:]}
-                frame = pd.DataFrame({**bins, "share": mean, "share_std": std})
-                frame.insert(0, "source", source)
-                frame.insert(0, "class", number)
-                frames.append(frame)
+                columns = {"class": number, "source": source, **places, "share": mean.ravel(), "share_std": std.ravel()}
+                frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
 
 
