@@ -11,7 +11,7 @@ import click
 from aiida.cmdline.utils import echo
 
 from aiida_perovskite.cli import cmd_root
-from aiida_perovskite.cli.campaigns import INTERPRET, campaign_group, campaign_groups, latest_run
+from aiida_perovskite.cli.campaigns import campaign_group, campaign_groups, latest_run, report_of
 from aiida_perovskite.cli.common import clear_errors
 
 NAMED = 5  # nodes that a warning names
@@ -52,19 +52,6 @@ def cmd_export(campaign: str, file: Path, overwrite: bool, keep_paths: bool) -> 
         shown = ", ".join(left[:NAMED]) + (", ..." if len(left) > NAMED else "")
         echo.echo_warning(f"{len(left)} nodes hold files that are no text and name a folder of this machine: {shown}")
     echo.echo_success(f"campaign {campaign!r} written to {file} ({file.stat().st_size / 2**20:.1f} MiB)")
-
-
-def report_of(run: object) -> str:
-    """Return the report of a campaign's run."""
-    if run.process_type == INTERPRET:  # type: ignore[attr-defined]
-        from aiida_perovskite.report.interpret_collect import collect_interpretation
-        from aiida_perovskite.report.interpret_render import render_interpretation
-
-        return render_interpretation(collect_interpretation(run))  # type: ignore[arg-type]
-    from aiida_perovskite.report.collect import collect_campaign
-    from aiida_perovskite.report.render import render
-
-    return render(collect_campaign(run))  # type: ignore[arg-type]
 
 
 @cmd_root.command("import")

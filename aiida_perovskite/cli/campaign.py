@@ -8,7 +8,7 @@ import click
 from aiida.cmdline.utils import echo
 
 from aiida_perovskite.cli import cmd_root
-from aiida_perovskite.cli.campaigns import INTERPRET, campaign_groups, latest_run, run_status, runs, state_of
+from aiida_perovskite.cli.campaigns import campaign_groups, latest_run, report_of, run_status, runs, state_of
 from aiida_perovskite.cli.common import JSON, clear_errors, echo_json
 from aiida_perovskite.cli.running import last_line, running_jobs
 
@@ -70,10 +70,8 @@ def cmd_status(name: str, as_json: bool) -> None:
 @clear_errors
 def cmd_report(name: str, output: Path | None) -> None:
     """Write one HTML file with everything: opens offline, needs no profile."""
-    from aiida_perovskite.report.interpret_write import write_interpretation
-    from aiida_perovskite.report.write import write_report
+    from aiida_perovskite.report.write import write_page
 
-    path, run = output or Path(f"{name}.html"), latest_run(name)
-    write = write_interpretation if run.process_type == INTERPRET else write_report
-    write(run, path)
+    path = output or Path(f"{name}.html")
+    write_page(report_of(latest_run(name)), path)
     echo.echo_success(f"report written to {path}")

@@ -112,3 +112,16 @@ def run_status(run: WorkChainNode) -> dict[str, Any]:
         "candidates": candidates,
         "steps": steps,
     }
+
+
+def report_of(run: ProcessNode) -> str:
+    """Return the report of a campaign's run, as one HTML page."""
+    if run.process_type == INTERPRET:
+        from aiida_perovskite.report.interpret_collect import collect_interpretation
+        from aiida_perovskite.report.interpret_render import render_interpretation
+
+        return render_interpretation(collect_interpretation(run))
+    from aiida_perovskite.report.collect import collect_campaign
+    from aiida_perovskite.report.render import render
+
+    return render(collect_campaign(run))

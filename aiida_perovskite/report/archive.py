@@ -6,15 +6,15 @@ import json
 import sqlite3
 import tempfile
 import zipfile
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiida import orm
 
-from aiida_perovskite.report.trace import plugin_of
+from aiida_perovskite.report.trace import versions_of
 from aiida_perovskite.report.withheld import WITHHELD, pack, withhold
 
 if TYPE_CHECKING:
@@ -127,7 +127,9 @@ def read_content(database: Path, label: str) -> Content:
         processes=sum(row[0].startswith("process.") for row in rows),
         runs=[run(uuid, date, json.loads(text)) for uuid, date, text in runs],
         tables=sorted(tables.values(), key=lambda table: str(table["name"])),
-        versions=versions((node_type, process_type or "", json.loads(text)) for node_type, process_type, text in rows),
+        versions=versions_of(
+            (node_type, process_type or "", json.loads(text)) for node_type, process_type, text in rows
+        ),
         computers=[f"{name} ({host})" for name, host in computers],
         authors=[f"{first} {last}".strip() or email for first, last, email in users],
     )
@@ -141,21 +143,6 @@ def run(uuid: str, date: str, attributes: dict[str, Any]) -> dict[str, Any]:
         "date": date[:10],
         "exit_status": attributes.get("exit_status"),
     }
-
-
-def versions(rows: Iterator[tuple[str, str, dict[str, Any]]]) -> dict[str, list[str]]:
-    """Return the versions that processes, results of jobs and checkpoints name."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for node_type, process_type, attributes in rows:
-        if node_type.startswith("process."):
-            own = attributes.get("version") or {}
-            said = {"aiida-core": own.get("core"), plugin_of(process_type): own.get("plugin")}
-        else:
-            said = attributes.get("versions") or {}
-        for name, version in said.items() if isinstance(said, dict) else ():
-            if version:
-                found[name].add(str(version))
-    return {name: sorted(values) for name, values in sorted(found.items())}
 
 
 def readme(label: str, content: Content, pages: Sequence[str]) -> str:

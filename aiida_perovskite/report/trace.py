@@ -121,7 +121,6 @@ def trace(node: orm.Data) -> Chain:
     choices = selections(link.source for link in callers if link.label.startswith(CANDIDATE))
     links = upstream([node.pk, *choices])
     nodes = describe({node.pk, *above, *(pk for link in (*links, *callers) for pk in (link.source, link.target))})
-    processes = [found for found in nodes.values() if found.is_process]
     return Chain(
         result=nodes[node.pk],
         nodes=nodes,
@@ -129,7 +128,7 @@ def trace(node: orm.Data) -> Chain:
         callers=tuple(callers),
         choices=tuple(choices),
         campaigns=tuple(groups_of(above)),
-        versions=versions(processes, nodes.values()),
+        versions=versions(nodes.values()),
         splits={pk: split_of(pk) for pk, found in nodes.items() if found.kind == "ModelCheckpointData"},
     )
 
@@ -257,16 +256,11 @@ def cell_formula(attributes: Mapping[str, Any]) -> str:
     return "".join(f"{name}{count if count > 1 else ''}" for name, count in sorted(counts.items()))
 
 
-def versions(processes: Iterable[ChainNode], nodes: Iterable[ChainNode]) -> dict[str, list[str]]:
+def versions(nodes: Iterable[ChainNode]) -> dict[str, list[str]]:
     """Return the versions of AiiDA, of the plugins and of the libraries that the jobs and the checkpoints name."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for process in processes:
-        own = process.attributes.get("version") or {}
-        for part, name in (("core", "aiida-core"), ("plugin", plugin_of(process.process_type))):
-            if own.get(part):
-                found[name].add(str(own[part]))
+    found = list(nodes)
     query = orm.QueryBuilder().append(
-        orm.ProcessNode, filters=those(process.pk for process in processes), tag="process"
+        orm.ProcessNode, filters=those(node.pk for node in found if node.is_process), tag="process"
     )
     query.append(
         orm.Dict,
@@ -275,10 +269,28 @@ def versions(processes: Iterable[ChainNode], nodes: Iterable[ChainNode]) -> dict
         filters={"attributes": {"has_key": "versions"}},
         project="attributes.versions",
     )
-    said = [*query.all(flat=True), *(node.attributes.get("versions") for node in nodes if not node.is_process)]
-    for content in said:
-        for name, version in (content or {}).items() if isinstance(content, dict) else ():
-            found[name].add(str(version))
+    rows = [(node.node_type, node.process_type, node.attributes) for node in found]
+    return versions_of([*rows, *(("", "", {"versions": said}) for said in query.all(flat=True))])
+
+
+def versions_of(rows: Iterable[tuple[str, str, Mapping[str, Any]]]) -> dict[str, list[str]]:
+    """Return name -> versions of what processes, results of jobs and checkpoints name.
+
+    Parameters
+    ----------
+    rows
+        Type, type of process and attributes of nodes.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    for node_type, process_type, attributes in rows:
+        said = attributes.get("version" if node_type.startswith("process.") else "versions")
+        if not isinstance(said, dict):
+            continue
+        if node_type.startswith("process."):
+            said = {"aiida-core": said.get("core"), plugin_of(process_type): said.get("plugin")}
+        for name, version in said.items():
+            if version:
+                found[name].add(str(version))
     return {name: sorted(values) for name, values in sorted(found.items())}
 
 
