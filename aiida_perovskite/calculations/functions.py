@@ -16,8 +16,6 @@ from aiida_perovskite.data.table import CompositionTableData
 if TYPE_CHECKING:
     from ase import Atoms
 
-DROPPED = ["formula", "rule", "reason"]  # columns of what leaves the funnel
-
 
 @calcfunction  # type: ignore[untyped-decorator]
 def enumerate_space(parameters: Dict) -> CompositionTableData:
@@ -46,6 +44,7 @@ def take_candidates(candidates: CompositionTableData, first: Int) -> dict[str, C
 
     from aiida_perovskite.chemistry import describe
     from aiida_perovskite.learning.candidates import screenable
+    from aiida_perovskite.learning.selection import DROPPED
 
     taken, refused = screenable(candidates.to_frame()["formula"].head(first.value))
     rows = [(formula, "taken", reason) for formula, reason in refused.items()]

@@ -107,9 +107,8 @@ def training_job(
     options: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the inputs of a ShellJob that trains a gap model by ``python -m aiida_perovskite.learning train``."""
-    files: dict[str, tuple[Data, str]] = {"table": (table, "table.parquet"), "settings": (settings, "settings.json")}
     retrieved = job_options(options, list(TRAINING_FILES), "perovskite.train")
-    return learning_job(code, "train", files, ["--target", target], retrieved)
+    return learning_job(code, "train", _with_table(table, settings), ["--target", target], retrieved)
 
 
 def level_training_job(
@@ -124,11 +123,7 @@ def level_training_job(
 
     ``reference`` is a CSV of the prior's levels, as `aiida_perovskite.chemistry.read_levels` reads it.
     """
-    files: dict[str, tuple[Data, str]] = {
-        "table": (table, "table.parquet"),
-        "settings": (settings, "settings.json"),
-        "reference": (reference, "reference.csv"),
-    }
+    files = {**_with_table(table, settings), "reference": (reference, "reference.csv")}
     retrieved = job_options(options, list(TRAINING_FILES), "perovskite.train")
     return learning_job(code, "train-levels", files, ["--target", target], retrieved)
 
@@ -163,10 +158,9 @@ def generator_training_job(
 
     ``settings`` are those of the kind of generator.
     """
-    files: dict[str, tuple[Data, str]] = {"table": (table, "table.parquet"), "settings": (settings, "settings.json")}
     retrieved = job_options(options, list(GENERATOR_FILES), "perovskite.generator")
     arguments = ["--generator", generator, "--seed", str(seed)]
-    return learning_job(code, "train-generator", files, arguments, retrieved)
+    return learning_job(code, "train-generator", _with_table(table, settings), arguments, retrieved)
 
 
 def design_job(
@@ -209,9 +203,12 @@ def benchmark_job(
     options: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the inputs of a ShellJob that compares generators: ``... learning benchmark-generators``."""
-    files: dict[str, tuple[Data, str]] = {"table": (table, "table.parquet"), "settings": (settings, "settings.json")}
     retrieved = job_options(options, list(BENCHMARK_FILES), "perovskite.generative_study")
-    return learning_job(code, "benchmark-generators", files, ["--device", device], retrieved)
+    return learning_job(code, "benchmark-generators", _with_table(table, settings), ["--device", device], retrieved)
+
+
+def _with_table(table: SinglefileData, settings: SinglefileData) -> dict[str, tuple[Data, str]]:
+    return {"table": (table, "table.parquet"), "settings": (settings, "settings.json")}
 
 
 def _with_model(

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
+DROPPED = ["formula", "rule", "reason"]
+"""Columns of what leaves the funnel."""
+
 
 @dataclass(frozen=True)
 class SelectionSettings:
@@ -129,7 +132,7 @@ def dropped(table: pd.DataFrame, settings: SelectionSettings, known: Set[str]) -
     formulas = table["formula"].tolist()
     return pd.DataFrame(
         [(formulas[row], name, reason) for row, name, reason in failed],
-        columns=["formula", "rule", "reason"],
+        columns=DROPPED,
         dtype=str,
     )
 
