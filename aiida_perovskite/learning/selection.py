@@ -18,12 +18,12 @@ DROPPED = ["formula", "rule", "reason"]
 
 @dataclass(frozen=True)
 class SelectionSettings:
-    """Rules of the funnel, applied in this order; a rule that is None or False is left out.
+    """Rules of the funnel, applied in this order; a rule that is None or False is left out, but for the window.
 
     Attributes
     ----------
     window_ev
-        Lowest and highest predicted gap, eV.
+        Lowest and highest predicted gap, eV. Never left out, because it ranks and judges as well; [0, 99] keeps all.
     exclude_elements
         No compound may hold one of these (the toxic set).
     charge_balanced
@@ -51,9 +51,9 @@ class SelectionSettings:
     n_candidates: int
 
     def __post_init__(self) -> None:
-        low, high = self.window_ev
-        if not 0 <= low < high:
-            raise ValueError(f"window_ev must be two rising gaps in eV, got {self.window_ev}")
+        window = self.window_ev
+        if window is None or len(window) != 2 or not 0 <= window[0] < window[1]:
+            raise ValueError(f"window_ev must be two rising gaps in eV ([0, 99] keeps all), got {window}")
         if self.n_candidates < 0:
             raise ValueError(f"n_candidates must not be negative, got {self.n_candidates}")
 
@@ -66,7 +66,7 @@ class SelectionSettings:
                 f"selection settings: unknown {sorted(set(values) - known)}, missing {sorted(known - set(values))}"
             )
         plain = dict(values)
-        plain["window_ev"] = tuple(plain["window_ev"])
+        plain["window_ev"] = plain["window_ev"] and tuple(plain["window_ev"])
         plain["exclude_elements"] = tuple(sorted(plain["exclude_elements"]))
         return cls(**plain)
 

@@ -90,7 +90,10 @@ def test_the_order_of_the_table_never_matters(order: list[int]) -> None:
     pd.testing.assert_frame_equal(expected, shuffled)
 
 
-@pytest.mark.parametrize("change", [{"window": [1, 2]}, {"window_ev": [2.0, 1.0]}, {"n_candidates": -1}])
+@pytest.mark.parametrize(
+    "change",
+    [{"window": [1, 2]}, {"window_ev": [2.0, 1.0]}, {"window_ev": None}, {"window_ev": [1.0]}, {"n_candidates": -1}],
+)
 def test_settings_that_cannot_be_meant_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"window|n_candidates"):
         SelectionSettings.from_dict({**SETTINGS, **change})
