@@ -3,17 +3,17 @@
 The model is p(D, C, {A, B} | class) = p(D | class) p(C | D, class) p({A, B} | C, D, class). Its factors are not three
 networks: by Bayes' rule the joint is p(class | A, B, C, D) p(A, B, C, D) / p(class), with each composition of the
 space as likely as any other beforehand, and the space is small enough that all 987,012 compounds are summed exactly.
-So only p(class | composition) is learned, by maximum likelihood from the classes of the training rows alone; energies
-are not looked at.
+So only p(class | composition) is learned, by maximum likelihood from the training rows alone.
 
 A network puts out a position and a width on the axis of the class numbers, and a class has the share of a logistic
 distribution that falls between its edges. Neighbouring classes thus share what they know of elements, which is how 86
-rows of a class can say something of thousands of compositions. It sees the sum of A's and B's features, so that it
-cannot tell A and B apart.
+rows of a class can say something of thousands of compositions. The likelihood is of the energies, which classes of
+equal width put on the same axis, or of the classes alone (`AutoregressiveSettings.labels`). The network adds up what
+it makes of A and of B, so that it cannot tell the two apart.
 
-An ensemble is averaged in probability. Each member leaves out one fold of the compounds; on what was left out, the
-sharpness is chosen (`selection.choose_sharpness`): from draws by the class probabilities as they are to even draws
-from as many of the likeliest compositions as the class is expected to have.
+An ensemble is averaged in probability. Each member leaves out one fold of the compounds; on what was left out, settings
+are compared. Samples of a class are even draws from the compositions that are likeliest in it: from so many that the
+precision and the coverage which the probabilities themselves predict are weighed best (`selection.likeliest`).
 """
 
 from __future__ import annotations
@@ -34,19 +34,20 @@ from torch.nn import functional
 
 from .batched import BatchedLinear, Perceptron, member_weights, resolve_device
 from .generator import Generator, Progress
-from .selection import choose_sharpness, compound_folds, held_out_log_likelihood, sharpened
+from .selection import compound_folds, held_out_log_likelihood, likeliest
 from .settings import AutoregressiveSettings
-from .space import GROUPS, N_ELEMENTS, N_GROUPS, N_ROWS, ROWS, encode, in_space, join
+from .space import GROUPS, N_ELEMENTS, N_GROUPS, N_ROWS, ROWS, GenerativeError, encode, in_space, join
 from .table import N_CLASSES, ElpasoliteTable, check_class
 from .training import Fits, Plan, cosine_rates, optimise
 
-__all__ = ["Autoregressive", "OrdinalNetwork"]
+__all__ = ["Autoregressive", "EnergyNetwork"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
 _FEATURES = N_ROWS + N_GROUPS + 2 + N_ELEMENTS
+_SITES = ("AB", "C", "D")
 _PAIRS: Ints = np.stack(np.triu_indices(N_ELEMENTS, 1), axis=1)  # the 741 {A, B}, A before B
 _PAIR_OF = np.zeros((N_ELEMENTS, N_ELEMENTS), dtype=np.int64)
 _PAIR_OF[_PAIRS[:, 0], _PAIRS[:, 1]] = _PAIR_OF[_PAIRS[:, 1], _PAIRS[:, 0]] = np.arange(len(_PAIRS))
@@ -56,8 +57,11 @@ _MIDDLE = (N_CLASSES + 1) / 2
 _FAR = 1e3  # where the outermost classes end, in class widths
 
 
-class OrdinalNetwork(nn.Module):
+class EnergyNetwork(nn.Module):
     """M networks from composition to position and width on the axis of class numbers, class k from k - 1/2 to k + 1/2.
+
+    Each site has a layer of its own that maps an element's features to an embedding; that of A and B is one layer, and
+    the two embeddings are added. Normalised hidden layers follow.
 
     Parameters
     ----------
@@ -73,27 +77,43 @@ class OrdinalNetwork(nn.Module):
         super().__init__()
         hidden = [settings.width] * settings.hidden_layers
         self.least_width = settings.least_width
-        self.net = Perceptron(members, [3 * _FEATURES, *hidden, 2], settings.activation, "before_activation")
+        self.embed = BatchedLinear(members, _FEATURES, len(_SITES) * settings.embedding)
+        self.net = Perceptron(
+            members, [len(_SITES) * settings.embedding, *hidden, 2], settings.activation, "before_activation"
+        )
         self.register_buffer("features", torch.from_numpy(_element_features(settings.element_scale)), persistent=False)
 
-    def inputs(self, elements: Tensor) -> Tensor:
-        """Return what the network sees, (N, 3 x 55), of the elements on A, B, C, D, (N, 4)."""
-        a, b, c, d = self.features[elements].unbind(-2)
+    @staticmethod
+    def inputs(elements: Tensor) -> Tensor:
+        """Return what the network sees, (N, 3 x 39), of elements (N, 4): how often each is on A or B, on C, on D."""
+        a, b, c, d = functional.one_hot(elements, N_ELEMENTS).float().unbind(-2)
         return torch.cat([a + b, c, d], dim=-1)
 
     def forward(self, inputs: Tensor, factors: Sequence[Tensor] = ()) -> Tensor:
-        """Return position and width, (M, N, 2), at inputs (M, N, 165)."""
-        return self._position_and_width(self.net(inputs, factors))
+        """Return position and width, (M, N, 2), at inputs (M, N, 117)."""
+        hidden = torch.baddbmm(self._first.bias, inputs, torch.cat(self._first_by_element(), dim=1))
+        return self._position_and_width(self.net.after_first(hidden, factors))
 
     def of_pairs(self, pairs: Tensor) -> Tensor:
         """Return position and width, (M, P, 39 x 39, 2), of P pairs {A, B}, (P, 2), with all C and D."""
-        first = cast(BatchedLinear, self.net.layers[0])
-        parts = [first.weight[:, start : start + _FEATURES] for start in range(0, 3 * _FEATURES, _FEATURES)]
-        of_ab, of_c, of_d = (self.features @ part for part in parts)
-        of_cd = (of_c[:, :, None] + of_d[:, None, :]).flatten(1, 2) + first.bias
+        of_ab, of_c, of_d = self._first_by_element()
+        of_cd = (of_c[:, :, None] + of_d[:, None, :]).flatten(1, 2) + self._first.bias
         hidden = (of_ab[:, pairs[:, 0]] + of_ab[:, pairs[:, 1]])[:, :, None] + of_cd[:, None]
         output: Tensor = self.net.after_first(hidden.flatten(1, 2))
         return self._position_and_width(output.reshape(len(output), len(pairs), _CELLS, 2))
+
+    @property
+    def _first(self) -> BatchedLinear:
+        return cast(BatchedLinear, self.net.layers[0])
+
+    def _first_by_element(self) -> list[Tensor]:
+        """Return what each element on A or B, on C and on D adds to the first hidden layer: three of (M, 39, width).
+
+        There are so few elements that the layers up to there are applied to all of them instead of to each row.
+        """
+        features = self.features.expand(len(self._first.bias), -1, -1)
+        embedded = self.net.activation(self.embed(features)).chunk(len(_SITES), dim=-1)
+        return [part @ weight for part, weight in zip(embedded, self._first.weight.chunk(len(_SITES), 1), strict=True)]
 
     def _position_and_width(self, output: Tensor) -> Tensor:
         position, width = output.unbind(-1)
@@ -106,13 +126,12 @@ class Autoregressive(Generator):
     name = "autoregressive"
     settings_type = AutoregressiveSettings
     settings: AutoregressiveSettings
-    net: OrdinalNetwork
-    sharpness: float
-    """Power of the odds, chosen on held-out training rows."""
+    net: EnergyNetwork
     held_out: dict[str, Any]
-    """What was found on them: log_likelihood per row, and overlap with the classes by sharpness."""
+    """What networks say of the training rows that they did not see: log_likelihood of the classes, per row, and
+    expected_rows, how many are expected in each class (10,), to be compared with `class_counts`."""
     device = torch.device("cpu")
-    _kept: tuple[tuple[int, float], Floats] | None = None
+    _kept: tuple[int, Ints] | None = None
 
     @classmethod
     def _fit_many(
@@ -126,7 +145,7 @@ class Autoregressive(Generator):
     ) -> list[Autoregressive]:
         place = resolve_device(device)
         members = settings.members
-        net = OrdinalNetwork(members * len(seeds), settings).to(place)
+        net = EnergyNetwork(members * len(seeds), settings).to(place)
         data = _Rows.of(tables, seeds, settings)
         objective = _Objective(net, data, settings, place)
         fits = Fits(
@@ -142,7 +161,7 @@ class Autoregressive(Generator):
             generator = cls._blank(table, settings, seed)
             generator._set_net(member_weights(net, slice(number * members, (number + 1) * members)))
             generator.device = place
-            generator._choose_sharpness(table)
+            generator._look_at_held_out(table)
             fitted.append(generator)
         return fitted
 
@@ -152,25 +171,44 @@ class Autoregressive(Generator):
         return mean
 
     def log_probability(self, codes: Ints, energy_class: int) -> Floats:
-        """Return the natural logarithm of the chance that a sample of a class is each of some codes, shape (N,)."""
+        """Return the natural logarithm of the chance that a sample of a class is each of some codes, shape (N,).
+
+        It is minus infinity for those that are not among the likeliest of the class.
+        """
         check_class(energy_class, self.class_counts)
+        chosen = self._chosen(energy_class)
         a, b, c, d = encode(codes).T
         cell = (_PAIR_OF[a, b] * N_ELEMENTS + c) * N_ELEMENTS + d
-        weights = np.where(in_space(codes), self._weights(energy_class)[cell] / 2, 0.0)
-        with np.errstate(divide="ignore"):  # minus infinity where elements repeat
-            logarithm: Floats = np.log(weights) - np.log(self._cumulative(energy_class)[-1])
-        return logarithm
+        among = in_space(codes) & np.isin(cell, chosen)
+        return np.where(among, -np.log(2 * len(chosen)), -np.inf)
 
-    def _choose_sharpness(self, table: ElpasoliteTable) -> None:
+    def expected(self, energy_class: int) -> dict[str, float]:
+        """Return what the model itself expects of many samples of a class, from its probabilities over the space.
+
+        Returns
+        -------
+        dict
+            precision, coverage, compositions (different ones among the samples, A and B told apart) and class_size.
+        """
+        check_class(energy_class, self.class_counts)
+        probabilities = self._probabilities[energy_class - 1].astype(np.float64)
+        chosen = self._chosen(energy_class)
+        inside, total = probabilities[chosen].sum(), probabilities.sum()
+        return {
+            "precision": float(inside / len(chosen)),
+            "coverage": float(inside / total),
+            "compositions": float(2 * len(chosen)),
+            "class_size": float(2 * total),
+        }
+
+    def _look_at_held_out(self, table: ElpasoliteTable) -> None:
         folds = compound_folds(table.codes, self.settings.folds, self.seed)
         each = self._member_probabilities(table.codes)
         absent = np.arange(self.settings.members)[:, None] % self.settings.folds == folds
         probabilities = (each * absent[..., None]).sum(axis=0) / absent.sum(axis=0)[:, None]
-        overlaps = choose_sharpness(probabilities, table.classes, self.settings.sharpness)
-        self.sharpness = max(overlaps, key=overlaps.__getitem__)
         self.held_out = {
             "log_likelihood": held_out_log_likelihood(probabilities, table.classes),
-            "overlap": {str(sharpness): overlap for sharpness, overlap in overlaps.items()},
+            "expected_rows": probabilities.sum(axis=0).tolist(),
         }
 
     @torch.inference_mode()
@@ -194,18 +232,22 @@ class Autoregressive(Generator):
         self.net.to("cpu")
         return (torch.cat(blocks, dim=1) * torch.from_numpy(_different())).numpy()
 
-    def _weights(self, energy_class: int) -> Floats:
-        return sharpened(self._probabilities[energy_class - 1].astype(np.float64), self.sharpness)
-
-    def _cumulative(self, energy_class: int) -> Floats:
-        """Return the running sum of the weights of a class over the space; the last class asked for is kept."""
-        if self._kept is None or self._kept[0] != (energy_class, self.sharpness):
-            self._kept = (energy_class, self.sharpness), np.cumsum(self._weights(energy_class))
+    def _chosen(self, energy_class: int) -> Ints:
+        """Return the cells from which samples of a class are drawn, ascending; the last class asked for is kept."""
+        if self._kept is None or self._kept[0] != energy_class:
+            probabilities = self._probabilities[energy_class - 1].astype(np.float64)
+            number = likeliest(probabilities, self.settings.precision_weight)
+            if number == 0:
+                raise GenerativeError(
+                    f"The model gives no composition a chance to be of class {energy_class}: train it on more rows."
+                )
+            descending = np.argsort(-probabilities, kind="stable")
+            self._kept = energy_class, np.sort(descending[:number])
         return self._kept[1]
 
     def _propose(self, energy_class: int, n: int, random: np.random.Generator) -> Ints:
-        cumulative = self._cumulative(energy_class)
-        cells = np.searchsorted(cumulative, random.random(n) * cumulative[-1], side="right")
+        chosen = self._chosen(energy_class)
+        cells = chosen[random.integers(0, len(chosen), n)]
         pairs, c, d = cells // _CELLS, cells // N_ELEMENTS % N_ELEMENTS, cells % N_ELEMENTS
         first = random.integers(0, 2, n)
         rows = np.arange(n)
@@ -213,18 +255,18 @@ class Autoregressive(Generator):
         return join(np.stack([ab[rows, first], ab[rows, 1 - first], c, d], axis=1))
 
     def _set_net(self, tensors: dict[str, Tensor]) -> None:
-        self.net = OrdinalNetwork(self.settings.members, self.settings).requires_grad_(False)
+        self.net = EnergyNetwork(self.settings.members, self.settings).requires_grad_(False)
         self.net.load_state_dict(tensors)
 
     def _tensors(self) -> dict[str, Tensor]:
         return dict(self.net.state_dict())
 
     def _notes(self) -> dict[str, Any]:
-        return {"sharpness": self.sharpness, "held_out": self.held_out}
+        return {"held_out": self.held_out}
 
     def _restore(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
         self._set_net(tensors)
-        self.sharpness, self.held_out = float(notes["sharpness"]), dict(notes["held_out"])
+        self.held_out = dict(notes["held_out"])
 
 
 @dataclass(frozen=True)
@@ -233,6 +275,7 @@ class _Rows:
 
     elements: Ints
     classes: Ints
+    places: Floats32
     index: Ints
     sizes: list[int]
     offsets: list[int]
@@ -253,6 +296,7 @@ class _Rows:
         return cls(
             elements=encode(np.concatenate([table.codes for table in distinct.values()])),
             classes=np.concatenate([table.classes for table in distinct.values()]),
+            places=np.concatenate([_places(table) for table in distinct.values()]),
             index=np.concatenate(stretches),
             sizes=sizes,
             offsets=[0, *np.cumsum(sizes)[:-1].tolist()],
@@ -261,23 +305,35 @@ class _Rows:
 
 
 class _Objective:
-    """Minus the logarithm of the probability of the rows' classes."""
+    """Minus the logarithm of the likelihood of the rows: of the density at their energies, or of their classes."""
 
-    def __init__(
-        self, net: OrdinalNetwork, data: _Rows, settings: AutoregressiveSettings, device: torch.device
-    ) -> None:
+    def __init__(self, net: EnergyNetwork, data: _Rows, settings: AutoregressiveSettings, device: torch.device) -> None:
         self.net = net
         self.spread = (settings.dropout / (1 - settings.dropout)) ** 0.5
         self.layers = settings.hidden_layers
         self.noise_width = settings.width * settings.hidden_layers if settings.dropout > 0 else 0
         self.inputs = net.inputs(torch.from_numpy(data.elements).to(device))
-        self.classes = torch.from_numpy(data.classes).to(device)
+        of_energies = settings.labels == "energies"
+        self.labels = torch.from_numpy(data.places if of_energies else data.classes).to(device)
+        self.log_likelihood = _log_density if of_energies else _log_likelihood
         self.index = torch.from_numpy(data.index).to(device)
 
     def losses(self, rows: Tensor, noise: Tensor) -> Tensor:
         rows = self.index[rows]
         factors = (1 + self.spread * noise).chunk(self.layers, dim=-1) if self.noise_width else ()
-        return -_log_likelihood(self.net(self.inputs[rows], factors), self.classes[rows]).mean(-1)
+        return -self.log_likelihood(self.net(self.inputs[rows], factors), self.labels[rows]).mean(-1)
+
+
+def _places(table: ElpasoliteTable) -> Floats32:
+    """Return the energies (N,) on the axis of class numbers: k - 1/2 at the lower edge of class k, straight between.
+
+    Edges that are given may leave energies outside; the first and the last class go on in their direction.
+    """
+    energies, edges = table.energies_ev_per_atom, table.edges
+    classes = table.classes
+    widths = np.diff(edges)[classes - 1]
+    places: Floats32 = (classes - 0.5 + (energies - edges[classes - 1]) / widths).astype(np.float32)
+    return places
 
 
 def _element_features(element_scale: float) -> Floats32:
@@ -301,6 +357,13 @@ def _log_likelihood(output: Tensor, classes: Tensor) -> Tensor:
     lower = torch.where(classes == 1, -_FAR, classes - 0.5)
     x, y = (upper - position) / width, (lower - position) / width
     return functional.logsigmoid(x) + functional.logsigmoid(-y) + torch.log(-torch.expm1(y - x))
+
+
+def _log_density(output: Tensor, places: Tensor) -> Tensor:
+    """Return the logarithm of the logistic density at places (M, N) on the axis, at position and width (M, N, 2)."""
+    position, width = output.unbind(-1)
+    z = (places - position) / width
+    return functional.logsigmoid(z) + functional.logsigmoid(-z) - torch.log(width)
 
 
 def _class_probabilities(output: Tensor) -> Tensor:

@@ -12,21 +12,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from .distributions import js_distance, site_distribution
 from .space import GenerativeError, swap
-from .table import N_CLASSES, ElpasoliteTable, Rows
+from .table import ElpasoliteTable, Rows
 
 __all__ = [
-    "choose_sharpness",
     "compound_folds",
     "held_out_log_likelihood",
     "held_out_split",
     "knee",
-    "overlap",
+    "likeliest",
     "pareto_front",
-    "sharpened",
     "training_quantities",
 ]
 
@@ -34,7 +31,6 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _SMALLEST = 1e-12  # of a probability whose logarithm is taken
-_FARTHEST, _HALVINGS = 60.0, 60  # beyond any logit of a probability, and steps to find a threshold to the last digit
 
 
 def compound_folds(codes: Ints, folds: int, seed: int) -> Ints:
@@ -73,59 +69,30 @@ def held_out_log_likelihood(probabilities: Floats, classes: Ints) -> float:
     return float(np.log(np.maximum(own, _SMALLEST)).mean())
 
 
-def sharpened(probabilities: Floats, sharpness: float) -> Floats:
-    """Return probabilities (N,) of being in a class with their odds raised to a power, the sum being kept.
+def likeliest(probabilities: Floats, precision_weight: float) -> int:
+    """Return from how many compositions, the likeliest ones, it is best to draw evenly.
 
-    All odds are multiplied by one number besides, such that as many compositions as before are expected in the class.
-    The sharper, the nearer is the result to 1 for the likeliest of so many and 0 for the others: of all distributions,
-    an even one over these has the largest expected `overlap` with the class. A probability of 0 stays 0.
-    """
-    possible = probabilities > 0
-    if sharpness == 1 or not possible.any():
-        return probabilities
-    chance = np.clip(probabilities[possible], _SMALLEST, 1 - _SMALLEST)
-    logit, total = np.log(chance) - np.log1p(-chance), chance.sum()
-    low, high = -_FARTHEST / min(sharpness, 1.0), _FARTHEST / min(sharpness, 1.0)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        weights = expit(sharpness * (logit - middle))
-        low, high = (middle, high) if weights.sum() > total else (low, middle)
-    result = np.zeros_like(probabilities)
-    result[possible] = weights
-    return result
-
-
-def overlap(weights: Floats, inside: NDArray[np.bool_]) -> float:
-    """Return what two distributions over rows have in common: one by weight (N,), and an even one over a class (N,).
-
-    It is 1 minus their distance in total variation, and no larger than either precision or coverage of the former: 1 if
-    the weights are equal within the class and 0 outside.
-    """
-    total = weights.sum()
-    if total <= 0 or not inside.any():
-        return 0.0
-    return float(np.minimum(weights / total, inside / inside.sum()).sum())
-
-
-def choose_sharpness(probabilities: Floats, classes: Ints, candidates: Sequence[float]) -> dict[float, float]:
-    """Return the mean overlap over the classes that have rows, by sharpness.
+    Of the K likeliest, with chances p of being in the class, sum(p) / K are expected to be in it: the precision. They
+    are sum(p) / (sum of p over all) of the class: the coverage, if there are many draws. K is where the weighted
+    harmonic mean of the two is largest.
 
     Parameters
     ----------
     probabilities
-        p(class | composition) of rows, shape (N, 10), by models that did not see them.
-    classes
-        Their classes, shape (N,).
-    candidates
-        Powers to try.
+        p of all compositions, shape (N,), none below 0.
+    precision_weight
+        Weight of the precision, from 0 to 1; the coverage has the rest. At 1/2 the mean is the F1 score.
+
+    Returns
+    -------
+    int
+        K; 0 if all p are 0.
     """
-    present = [number for number in range(1, N_CLASSES + 1) if (classes == number).any()]
-    return {
-        sharpness: float(
-            np.mean([overlap(sharpened(probabilities[:, k - 1], sharpness), classes == k) for k in present])
-        )
-        for sharpness in candidates
-    }
+    inside = np.cumsum(np.sort(probabilities)[::-1])
+    if len(inside) == 0 or inside[-1] <= 0:
+        return 0
+    mean = inside / (precision_weight * np.arange(1, len(inside) + 1) + (1 - precision_weight) * inside[-1])
+    return int(np.argmax(mean)) + 1
 
 
 def training_quantities(codes: Ints, table: ElpasoliteTable, energy_class: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,13 @@ import pytest
 import torch
 from smooth_elpasolites import smooth_energies, smooth_table
 
-from aiida_perovskite.learning.generative.autoregressive import Autoregressive, OrdinalNetwork, _log_likelihood
+from aiida_perovskite.learning.generative.autoregressive import (
+    Autoregressive,
+    EnergyNetwork,
+    _log_density,
+    _log_likelihood,
+    _places,
+)
 from aiida_perovskite.learning.generative.settings import AutoregressiveSettings
 from aiida_perovskite.learning.generative.space import in_space, space_codes, swap
 from aiida_perovskite.learning.generative.table import energy_classes
@@ -31,26 +38,26 @@ def test_the_likelihood_is_a_distribution_over_the_space(fitted: Autoregressive)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-def test_the_table_of_the_space_is_what_the_network_says(
-    fitted: Autoregressive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fitted, "sharpness", 1.0)
-    codes = np.random.default_rng(0).choice(space_codes(), 200)
-    expected = np.log(fitted.class_probabilities(codes)[:, 3])
-    likely = expected > -10
-    found = fitted.log_probability(codes, 4)
-    assert likely.sum() > 10
-    assert np.ptp((found - expected)[likely]) < 1e-2
-
-
-def test_samples_follow_the_likelihood(fitted: Autoregressive) -> None:
+def test_samples_are_drawn_evenly_from_the_likeliest(fitted: Autoregressive) -> None:
     n = 200_000
     codes = fitted.sample(1, n, seed=0)
     assert in_space(codes).all()
     unique, counts = np.unique(codes, return_counts=True)
-    common = np.argsort(counts)[-50:]
-    expected = n * np.exp(fitted.log_probability(unique[common], 1))
-    assert np.all(np.abs(counts[common] - expected) < 6 * np.sqrt(expected) + 6)
+    expected = n * np.exp(fitted.log_probability(unique, 1))
+    assert np.all(np.abs(counts - expected) < 6 * np.sqrt(expected) + 6)
+    # The table of the space, by which they are chosen, is what the networks say.
+    some = np.concatenate([unique, np.random.default_rng(0).choice(space_codes(), 20_000)])
+    chances = fitted.class_probabilities(some)[:, 0]
+    among = np.isfinite(fitted.log_probability(some, 1))
+    assert among[: len(unique)].all()
+    assert not among.all()
+    assert chances[among].min() > chances[~among].max() - 1e-5
+    expected_of_class = fitted.expected(1)
+    assert expected_of_class["compositions"] == len(unique)  # so many draws leave none out
+    assert expected_of_class["precision"] == pytest.approx(chances[: len(unique)].mean(), rel=1e-3)
+    assert expected_of_class["coverage"] * expected_of_class["class_size"] == pytest.approx(
+        expected_of_class["precision"] * expected_of_class["compositions"]
+    )
 
 
 def test_samples_are_of_the_class_that_was_asked_for(fitted: Autoregressive) -> None:
@@ -93,8 +100,30 @@ def test_likelihood_of_a_class_is_the_difference_of_two_logistics() -> None:
         assert torch.isfinite(found).all()
 
 
+def test_energies_have_their_place_on_the_axis_of_classes() -> None:
+    table = smooth_table(300)
+    places = _places(table)
+    assert np.array_equal(np.clip(np.floor(places + 0.5), 1, 10), table.classes)
+    widths = np.diff(table.edges)
+    inside = table.edges[table.classes - 1] + (places - table.classes + 0.5) * widths[table.classes - 1]
+    np.testing.assert_allclose(inside, table.energies_ev_per_atom, atol=1e-5)
+
+
+def test_density_is_the_slope_of_the_chance_below() -> None:
+    output = torch.tensor([[[4.0, 0.4], [9.9, 1.6]]], dtype=torch.float64)
+    places = torch.tensor([[4.3, 7.0]], dtype=torch.float64)
+    below = [torch.sigmoid((places + step - output[..., 0]) / output[..., 1]) for step in (-1e-5, 1e-5)]
+    torch.testing.assert_close(_log_density(output, places).exp(), (below[1] - below[0]) / 2e-5, rtol=1e-6, atol=0)
+
+
+def test_class_labels_alone_will_do() -> None:
+    fitted = Autoregressive.fit(smooth_table(1500), replace(SMALL, labels="classes"), seed=3)
+    codes = fitted.sample(3, 2000, seed=0)
+    assert np.mean(energy_classes(smooth_energies(codes), fitted.edges) == 3) > 0.6
+
+
 def test_swapping_a_and_b_changes_no_bit() -> None:
-    net = OrdinalNetwork(2, SMALL)
+    net = EnergyNetwork(2, SMALL)
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     elements = torch.tensor([[1, 2, 3, 4], [30, 7, 12, 0]])

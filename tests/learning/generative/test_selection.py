@@ -11,13 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiida_perovskite.learning.generative.selection import (
-    choose_sharpness,
     compound_folds,
     held_out_log_likelihood,
     knee,
-    overlap,
+    likeliest,
     pareto_front,
-    sharpened,
 )
 from aiida_perovskite.learning.generative.space import GenerativeError, space_codes, swap
 
@@ -54,47 +52,34 @@ def test_a_compound_and_its_swap_are_of_one_fold() -> None:
         compound_folds(codes[:3], 4, 1)
 
 
-@given(
-    st.lists(st.floats(0, 1), min_size=2, max_size=30),
-    st.data(),
-)
-def test_overlap_is_below_precision_and_coverage(weights: list[float], data: st.DataObject) -> None:
-    inside = np.array(data.draw(st.lists(st.booleans(), min_size=len(weights), max_size=len(weights))))
-    values = np.array(weights)
-    found = overlap(values, inside)
-    if values.sum() > 0 and inside.any():
-        precision = values[inside].sum() / values.sum()
-        coverage = (values[inside] > 0).sum() / inside.sum()
-        assert found <= min(precision, coverage) + 1e-9
-    else:
-        assert found == 0
-    if inside.any():
-        assert overlap(inside.astype(float), inside) == pytest.approx(1)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0, 1))
+def test_as_many_of_the_likeliest_are_taken_as_weigh_precision_and_coverage_best(
+    chances: list[float], weight: float
+) -> None:
+    taken = likeliest(np.array(chances), weight)
+    if not any(chances):
+        assert taken == 0
+        return
+
+    def mean(number: int) -> float:
+        inside = sum(sorted(chances)[-number:])
+        return 1 / (weight / (inside / number) + (1 - weight) / (inside / sum(chances)))
+
+    assert mean(taken) == pytest.approx(max(mean(number) for number in range(1, len(chances) + 1)))
 
 
-@given(st.lists(st.floats(0.1, 0.9), min_size=2, max_size=20), st.floats(0.5, 3))
-def test_sharpening_raises_the_odds_and_keeps_the_sum(chances: list[float], power: float) -> None:
-    before = np.array([*chances, 0.0])
-    after = sharpened(before, power)
-    assert after.sum() == pytest.approx(before.sum(), rel=1e-6)
-    assert after[-1] == 0
-    odds, raised = (values[:-1] / (1 - values[:-1]) for values in (before, after))
-    np.testing.assert_allclose(raised / raised[0], (odds / odds[0]) ** power, rtol=1e-5)
-    assert np.array_equal(sharpened(before, 1.0), before)
+def test_more_are_taken_the_less_precision_counts() -> None:
+    chances = np.linspace(0, 1, 1000)
+    sizes = [likeliest(chances, weight) for weight in (0.9, 2 / 3, 0.5, 0.1)]
+    assert sizes == sorted(set(sizes))
+    assert likeliest((chances > 0.7).astype(float), 0.5) == (chances > 0.7).sum()
+    assert likeliest(np.full(50, 0.01), 2 / 3) == 50  # nothing is known: the whole space
 
 
-def test_sharp_classes_are_chosen_where_blur_is_the_only_fault() -> None:
-    # The order is right and only the width is wrong: the sharper, the better.
-    position = np.linspace(0.5, 10.5, 400, endpoint=False)
-    classes = np.clip(np.round(position).astype(int), 1, 10)
-    edges = np.arange(1, 10) + 0.5
-    below = 1 / (1 + np.exp(-(edges - position[:, None]) / 0.3))
-    probabilities = np.diff(below, axis=1, prepend=0.0, append=1.0)
-    overlaps = choose_sharpness(probabilities, classes, (1.0, 2.0, 8.0))
-    assert overlaps[1.0] < overlaps[2.0] < overlaps[8.0]
-    exact = np.eye(10)[classes - 1]
-    assert held_out_log_likelihood(exact, classes) == pytest.approx(0)
-    assert choose_sharpness(exact, classes, (1.0,))[1.0] == pytest.approx(1)
+def test_the_likelihood_of_certainty_is_one() -> None:
+    classes = np.array([1, 10, 3])
+    assert held_out_log_likelihood(np.eye(10)[classes - 1], classes) == pytest.approx(0)
+    assert held_out_log_likelihood(np.full((3, 10), 0.1), classes) == pytest.approx(np.log(0.1))
 
 
 def test_front_and_knee() -> None:
