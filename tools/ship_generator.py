@@ -20,8 +20,9 @@ import numpy as np
 from aiida_perovskite.datasets import load_elpasolites_as_stored
 from aiida_perovskite.learning.checkpoint import atomic_path, read_tensors, write_tensors
 from aiida_perovskite.learning.generative import generator_type, load_generator
+from aiida_perovskite.learning.generative.calibration import calibrate, held_out
 from aiida_perovskite.learning.generative.design import EnergyTarget
-from aiida_perovskite.learning.generative.energies import ClassEnergies, calibrate, held_out
+from aiida_perovskite.learning.generative.energies import ClassEnergies
 from aiida_perovskite.learning.generative.evaluation import EvaluationSettings, evaluate
 from aiida_perovskite.learning.generative.generator import JSON_FILE, TENSOR_FILE, Generator
 from aiida_perovskite.learning.generative.shipped import CARD, CHECKSUMS
@@ -166,8 +167,7 @@ mean error of {coverage["mae_tail"]:.3f} eV/atom and a width of {coverage["width
 
 - Energies are those of the ideal Fm-3m structure against the elements, with the functional of the paper (PBE): not
   against competing phases. A low one does not say that a compound exists.
-- Predictions without the table are worse than those of the regression that `generate` uses with it, and nobody can
-  tell which compounds are in the table: give the table where you have it.
+- Without the table nobody can tell which compounds are in it: give the table where you have it.
 - Compounds beyond the energies of the table are extrapolated. Other elements and other structures are refused.
 """
 

@@ -83,7 +83,14 @@ def test_compounds_and_their_files(run: Callable[..., Any], python_code: Any, fi
     from aiida_perovskite.cli.generate import build, finish
 
     choices: dict[str, Any] = {"target": TARGET, "n": 20, "exclude": (), "exclude_toxic": True, "trained": None}
-    choices |= {"dataset": "energies.csv", "dataset_file": None, "model": "independent", "seed": 1, "protocol": None}
+    choices |= {
+        "charge_balanced": True,
+        "dataset": "energies.csv",
+        "dataset_file": None,
+        "model": "independent",
+        "seed": 1,
+        "protocol": None,
+    }
     choices |= {"overrides": Path("small.yaml"), "evaluate": False, "code": python_code}
     _, node = run_get_node(build(choices, store=True))
     assert node.is_finished_ok, node.exit_message
@@ -91,6 +98,7 @@ def test_compounds_and_their_files(run: Callable[..., Any], python_code: Any, fi
     table = pd.read_csv("compounds.csv")
     assert len(table) == 20
     assert not table["toxic"].any()
+    assert table["charge_balanced"].all()
     assert {path.stem for path in Path("prototypes").iterdir()} <= set(table["pretty"])
 
     model = str(node.outputs.model.pk)

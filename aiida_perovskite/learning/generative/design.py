@@ -1,4 +1,4 @@
-"""Compositions for a target: a generator proposes them, a regression on its own training rows ranks them.
+"""Compositions for a target: a generator proposes them, and what predicts its training rows best ranks them.
 
 Nothing here knows the truth of the benchmark; it is what a user with a table of energies can do.
 """
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .base_settings import GeneratorSettings
-from .energies import ClassEnergies, Energies, RegressionEnergies
+from .diversity import charge_neutral
+from .energies import best_energies
 from .space import ELEMENTS, N_COMPOSITIONS, GenerativeError, encode, formula_of, swap
 from .table import N_CLASSES, ElpasoliteTable
 
@@ -135,6 +136,8 @@ class DesignSettings(GeneratorSettings):
     """Length of the Laplacian kernel of the regression, in rows or groups of the periodic table."""
     regularisation: float = 0.003
     """Added to the diagonal of its kernel matrix."""
+    charge_balanced: bool = False
+    """Whether to keep only compounds that known oxidation states make neutral."""
 
     def ranges(self) -> dict[str, tuple[bool, str]]:
         """Return what will do, as `GeneratorSettings` asks."""
@@ -180,8 +183,9 @@ def design(
     """Propose compounds for a target, and rank them by predicted energy.
 
     The generator draws from the energy classes that overlap with the target. Of the different compounds that come,
-    those are kept that hold no excluded element and whose predicted energy is in the target. `RegressionEnergies` on
-    the generator's training rows predicts.
+    those are kept that hold no excluded element, are neutral if that is asked for, and whose predicted energy is in the
+    target. The generator's own networks or a regression on its training rows predict, whichever errs less on rows that
+    it did not see (`energies.best_energies`).
 
     Parameters
     ----------
@@ -210,7 +214,7 @@ def design(
     if table is not None and generator.data_sha256 != table.sha256:
         raise GenerativeError("The generator was trained on other rows than this table's: give the table it learned.")
     chosen = target.classes(generator.edges, generator.class_counts)
-    energies: Energies = ClassEnergies(generator) if table is None else RegressionEnergies(table, settings)
+    energies = best_energies(generator, table, settings)
     allowed = np.array([symbol not in set(exclude) for symbol in ELEMENTS])
     distinct, drawn = np.empty(0, dtype=np.int64), 0
     right = distinct
@@ -219,11 +223,13 @@ def design(
         share = settings.draws // len(chosen)
         codes = np.concatenate([distinct, *(generator.sample(number, share, seed) for number in chosen)])
         distinct, drawn = np.unique(np.minimum(codes, swap(codes))), drawn + share * len(chosen)
-        right = distinct[allowed[encode(distinct)].all(axis=1) & target.holds(energies.predict(distinct))]
+        wanted = distinct[allowed[encode(distinct)].all(axis=1)]
+        wanted = wanted[charge_neutral()[wanted]] if settings.charge_balanced else wanted
+        right = wanted[target.holds(energies.predict(wanted))] if len(wanted) else wanted
     if len(right) == 0:
         raise GenerativeError(
-            f"None of {len(distinct)} compounds in {drawn} draws has a predicted energy in the target and no excluded "
-            "element: choose a wider target, exclude less, or draw more."
+            f"None of {len(distinct)} compounds in {drawn} draws has a predicted energy in the target and "
+            "is allowed: choose a wider target, exclude less, or draw more."
         )
     predicted = energies.predict(right)
     order = np.argsort(predicted, kind="stable")[:n]

@@ -1,31 +1,30 @@
-"""Formation energies of compositions with their uncertainty, from what a generator or its training table knows."""
+"""Formation energies of compositions with their uncertainty, from what a generator or its training table knows.
+
+`best_energies` takes the one that errs less on training rows that it had not seen.
+"""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .calibration import NearbyErrors, has_energy_axis, member_energies
 from .kernel_ridge import KernelRidge
-from .space import GenerativeError, encode
-from .table import N_CLASSES, ElpasoliteTable
+from .space import GenerativeError
+from .table import ElpasoliteTable
 
 if TYPE_CHECKING:
-    from .autoregressive import Autoregressive
     from .design import DesignSettings, EnergyTarget
     from .generator import Generator
 
-__all__ = ["ClassEnergies", "Energies", "NearbyErrors", "RegressionEnergies", "calibrate", "held_out"]
+__all__ = ["ClassEnergies", "Energies", "RegressionEnergies", "best_energies"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _BLOCK = 10_000  # compounds at a time: some 60 MB of activations
-_NEIGHBOURS = 200  # rows, at most, whose errors calibrate a generator
-_KNOTS = 41  # predicted energies at which its errors are kept
-_LEVELS = (0.005, 0.01, 0.025, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.95, 0.975, 0.99, 0.995)
 
 
 class Energies(Protocol):
@@ -39,35 +38,6 @@ class Energies(Protocol):
 
     def summary(self) -> dict[str, Any]:
         """Say what predicts and how well."""
-
-
-class NearbyErrors:
-    """Errors of rows with the nearest predictions: as many below as above, fewer towards the lowest and the highest.
-
-    Errors depend on the energy, and grow most where it is lowest. Ends of intervals are order statistics as of a
-    conformal prediction (V. Vovk et al., Algorithmic Learning in a Random World, 2005): plain quantiles of the errors
-    would hold too few energies.
-
-    Parameters
-    ----------
-    predicted, errors
-        Of rows that were held out, true minus predicted, in eV/atom, shape (N,).
-    neighbours
-        Rows, at most, that are looked at.
-    """
-
-    def __init__(self, predicted: Floats, errors: Floats, neighbours: int) -> None:
-        order = np.argsort(predicted, kind="stable")
-        self.predicted, self.errors = predicted[order], errors[order]
-        self._neighbours = neighbours
-
-    def around(self, energy: float, outside: float) -> Floats:
-        """Return sorted errors, enough of them that a share `outside` lies beyond the first."""
-        least = math.ceil(1 / outside / 2)
-        place = int(np.searchsorted(self.predicted, energy))
-        half = max(min(place, len(self.errors) - place, self._neighbours // 2), least)
-        start = min(max(place - half, 0), max(len(self.errors) - 2 * half, 0))
-        return np.sort(self.errors[start : start + 2 * half])
 
 
 class RegressionEnergies:
@@ -106,12 +76,12 @@ class RegressionEnergies:
 
 
 class ClassEnergies:
-    """What an autoregressive generator knows of energies itself, for use without its table.
+    """What an autoregressive generator knows of energies itself; its table is not needed.
 
     Its networks place a composition on the axis of the class numbers; with classes of equal width this is an axis of
-    energies. How far off they are on training rows that they had not seen is the generator's ``calibration``
-    (`calibrate`): quantiles of errors by predicted energy. The median is taken off, since networks that only know
-    classes place the lowest energies too high; the others make intervals, of up to 99 %.
+    energies. How far off they are on training rows that they had not seen is the generator's ``calibration`` (from
+    `calibration.calibrate`): quantiles of errors by predicted energy. The median is taken off, since networks that only
+    know classes place the lowest energies too high; the others make intervals, of up to 99 %.
 
     Raises
     ------
@@ -120,8 +90,7 @@ class ClassEnergies:
     """
 
     def __init__(self, generator: Generator) -> None:
-        widths = np.diff(generator.edges)
-        if generator.name != "autoregressive" or not generator.calibration or not np.allclose(widths, widths[0]):
+        if not _knows_energies(generator):
             raise GenerativeError(
                 "This generator cannot predict energies on its own: give the table that it was trained on."
             )
@@ -160,47 +129,26 @@ class ClassEnergies:
     def summary(self) -> dict[str, Any]:
         """Say what predicts."""
         return {
-            "energies_from": "the generator itself, without its table",
+            "energies_from": "the networks of the generator",
             "mae_ev_per_atom": self._calibration["mae_ev_per_atom"],
             "training_rows": self._calibration["rows"],
         }
 
 
-def calibrate(energies: Floats, predicted: Floats) -> dict[str, Any]:
-    """Return what `ClassEnergies` needs: how far off predictions of held-out rows (`held_out`) are, by their energy.
+def best_energies(generator: Generator, table: ElpasoliteTable | None, settings: DesignSettings) -> Energies:
+    """Return what predicts best: the generator's own networks or a regression on its table, by their held-out errors.
 
-    Kept are quantiles at some energies, not the rows: from these the table could be told.
+    Both errors are of the training rows, each predicted by what had not seen it. Without a table there is no choice.
     """
-    nearby = NearbyErrors(predicted, energies - predicted, _NEIGHBOURS)
-    half = np.geomspace(1 / len(predicted), 0.5, (_KNOTS + 1) // 2)  # dense towards both ends
-    knots = np.unique(np.quantile(predicted, np.concatenate([half, 1 - half])))
-    errors = [np.quantile(nearby.around(knot, 0.05), _LEVELS, method="weibull") for knot in knots]
-    return {
-        "predicted_ev_per_atom": np.round(knots, 4).tolist(),
-        "levels": list(_LEVELS),
-        "error_quantiles_ev_per_atom": np.round(errors, 4).tolist(),
-        "mae_ev_per_atom": float(np.abs(energies - predicted).mean()),
-        "rows": len(energies),
-    }
+    if table is None:
+        return ClassEnergies(generator)
+    regression = RegressionEnergies(table, settings)
+    if not _knows_energies(generator):
+        return regression
+    networks = ClassEnergies(generator)
+    errors = [energies.summary()["mae_ev_per_atom"] for energies in (networks, regression)]
+    return networks if errors[0] < errors[1] else regression
 
 
-def held_out(generator: Autoregressive, table: ElpasoliteTable) -> tuple[Floats, Floats]:
-    """Return energies and predictions (N,) of the compounds of a table, each by the networks that did not see it."""
-    from .selection import compound_folds
-
-    rows, settings = table.one_order, generator.settings
-    folds = compound_folds(table.codes, settings.folds, generator.seed)[rows]
-    unseen = np.arange(settings.members)[:, None] % settings.folds == folds
-    predicted: Floats = (unseen * member_energies(generator, table.codes[rows])).sum(axis=0) / unseen.sum(axis=0)
-    return table.energies_ev_per_atom[rows], predicted
-
-
-def member_energies(generator: Autoregressive, codes: Ints) -> Floats:
-    """Return the energies in eV/atom at which each of M networks places codes (N,): shape (M, N)."""
-    import torch
-
-    with torch.inference_mode():
-        inputs = generator.net.inputs(torch.from_numpy(encode(codes)))
-        place = generator.net(inputs.expand(generator.settings.members, *inputs.shape))[..., 0].double().numpy()
-    energies: Floats = generator.edges[0] + (place - 0.5) * (generator.edges[-1] - generator.edges[0]) / N_CLASSES
-    return energies
+def _knows_energies(generator: Generator) -> bool:
+    return generator.name == "autoregressive" and bool(generator.calibration) and has_energy_axis(generator.edges)

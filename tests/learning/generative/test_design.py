@@ -88,6 +88,16 @@ def test_ranked_compositions() -> None:
     assert again.compositions.equals(frame)
 
 
+def test_charge_balanced_compounds_only() -> None:
+    table = smooth_table(500)
+    target = EnergyTarget.parse("formation energy between -1 and 1")
+    generator = generator_type("independent").fit(table)
+    any_charge = design(generator, table, target, 50, DesignSettings(draws=2000))
+    assert not any_charge.compositions["charge_balanced"].all()
+    neutral = design(generator, table, target, 50, DesignSettings(draws=2000, charge_balanced=True))
+    assert len(neutral.compositions) == neutral.summary["n_charge_balanced"] == 50
+
+
 def test_what_cannot_be_designed() -> None:
     table, other = smooth_table(100), smooth_table(100, seed=1)
     generator = generator_type("independent").fit(table)
@@ -97,7 +107,7 @@ def test_what_cannot_be_designed() -> None:
     with pytest.raises(GenerativeError, match="trained on other rows"):
         design(generator, other, target, 5)
     few = DesignSettings(draws=100, most_draws=100)
-    with pytest.raises(GenerativeError, match=r"None of .* no excluded element"):
+    with pytest.raises(GenerativeError, match=r"None of .* is allowed"):
         design(generator, table, target, 5, few, exclude=ELEMENTS)
 
 
