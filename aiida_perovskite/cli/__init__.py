@@ -28,6 +28,7 @@ def cmd_root() -> None:
 
     Why gaps are what they are: `interpret` trains networks that explain them, `explain` asks these about a compound.
     Where a number is from: `trace`. Which computed compounds suit: `query`. A campaign for others: `export`, `import`.
+    Whether everything is there that a campaign needs: `doctor`.
 
     Shell completion (bash): eval "$(_AIIDA_PEROVSKITE_COMPLETE=bash_source aiida-perovskite)"
     """
@@ -37,6 +38,7 @@ from aiida_perovskite.cli import (  # noqa: E402  attach commands
     archive,  # noqa: F401
     benchmark,  # noqa: F401
     campaign,  # noqa: F401
+    doctor,  # noqa: F401
     explain,  # noqa: F401
     generate,  # noqa: F401
     interpret,  # noqa: F401

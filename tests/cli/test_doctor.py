@@ -1,0 +1,94 @@
+"""`aiida-perovskite doctor`: what is wrong is named, with what to do, and the rest is still looked at."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import aiida_perovskite
+
+
+@pytest.fixture
+def findings(run: Callable[..., Any]) -> Callable[..., dict[str, list[dict[str, str]]]]:
+    """Run `doctor --json` and return the findings by subject; the exit code must fit them."""
+
+    def command(*arguments: str) -> dict[str, list[dict[str, str]]]:
+        result = run("doctor", "--json", *arguments)
+        found: dict[str, list[dict[str, str]]] = {}
+        for one in json.loads(result.stdout):
+            assert one["state"] == "ok" or one["remedy"], one
+            found.setdefault(one["subject"], []).append(one)
+        problems = [one for several in found.values() for one in several if one["state"] == "problem"]
+        assert result.exit_code == bool(problems)
+        return found
+
+    return command
+
+
+def test_an_empty_profile_says_what_to_set_up(findings: Any) -> None:
+    found = findings()
+    assert found["codes"][0]["remedy"] == "`aiida-perovskite setup profile`"
+    assert found["disk"][0]["message"].split()[1:3] == ["GiB", "free"]
+
+
+def test_programs_are_asked_for_their_versions(
+    findings: Any, run: Any, aiida_localhost: Any, aiida_code_installed: Any
+) -> None:
+    aiida_code_installed(label="learning", default_calc_job_plugin="core.shell", filepath_executable=sys.executable)
+    aiida_code_installed(label="gpaw", default_calc_job_plugin="core.shell", filepath_executable="/bin/false")
+    found = findings()
+    (learning,) = found["code learning@localhost"]
+    assert learning["state"] == "ok"
+    assert f"aiida-perovskite {aiida_perovskite.__version__}" in learning["message"]
+    (gpaw,) = found["code gpaw@localhost"]
+    assert gpaw["state"] == "problem"
+    assert "cannot import gpaw" in gpaw["message"]
+    assert "/bin/false" in gpaw["remedy"]
+    text = run("doctor")
+    assert text.exit_code == 1
+    assert "-> install gpaw for /bin/false" in text.stdout
+
+
+def test_a_computer_that_is_not_there(findings: Any, aiida_localhost: Any, aiida_code_installed: Any) -> None:
+    """One was never configured, the work folder of another is a file; the good one beside them is still found good."""
+    from aiida.orm import Computer, InstalledCode
+
+    aiida_code_installed(label="learning", default_calc_job_plugin="core.shell", filepath_executable=sys.executable)
+    blocked = Path(aiida_localhost.get_workdir()).parent / "blocked"
+    blocked.write_text("")
+    for label, folder in (("unconfigured", "/tmp"), ("full", str(blocked / "jobs"))):
+        computer = Computer(
+            label=label, hostname="localhost", transport_type="core.local", scheduler_type="core.direct", workdir=folder
+        ).store()
+        if label == "full":
+            computer.configure(safe_interval=0)
+        InstalledCode(label="gpaw", computer=computer, filepath_executable=sys.executable).store()
+    found = findings()
+    (unconfigured,) = found["computer unconfigured"]
+    assert "`verdi computer configure core.local unconfigured`" in unconfigured["remedy"]
+    assert {one["state"] for one in found["computer full"]} == {"ok", "problem"}
+    assert {one["state"] for one in found["computer localhost"]} == {"ok"}
+    assert set(findings("-Y", "localhost")) & {"computer full", "computer unconfigured"} == set()
+
+
+def test_fhi_aims_without_species(findings: Any, aiida_localhost: Any, aiida_code_installed: Any) -> None:
+    aiida_code_installed(label="aims", default_calc_job_plugin="perovskite.aims", filepath_executable="/bin/echo")
+    found = findings()
+    assert found["species"][0]["state"] == "problem"
+    assert "setup species" in found["species"][0]["remedy"]
+    assert found["code aims@localhost"][0]["state"] == "ok"  # it answered
+
+
+@pytest.mark.parametrize(("free_gib", "state"), [(0.5, "problem"), (5.0, "warning"), (50.0, "ok")])
+def test_little_space_is_told(free_gib: float, state: str, monkeypatch: pytest.MonkeyPatch, findings: Any) -> None:
+    from aiida_perovskite.cli import diagnosis
+
+    usage = SimpleNamespace(free=free_gib * 2**30)
+    monkeypatch.setattr(diagnosis.shutil, "disk_usage", lambda folder: usage)
+    assert findings()["disk"][0]["state"] == state
