@@ -1,11 +1,12 @@
 """Inputs of the jobs that aiida-shell runs: an interpreter, a script or module, its input files.
 
 The scripts are input nodes, so a change of one changes the hash of the job: caching never gives back the result of
-another version.
+another version. Jobs that run this package itself carry a checksum of what they run, for the same reason.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 
 from aiida.orm import AbstractCode, Data, FolderData, List, QueryBuilder, SinglefileData
 
+import aiida_perovskite
 from aiida_perovskite.engines import JobScript
 
+LEARNING_DIGEST = "AIIDA_PEROVSKITE_LEARNING_SHA256"  # variable of a job's environment; nothing reads it there
 SCRIPT_DIGEST = "perovskite_script_sha256"  # extra by which a stored copy of a script is found again
 
 
@@ -95,8 +98,27 @@ def learning_job(
         "nodes": {option: node for option, (node, _) in files.items()},
         "filenames": {option: name for option, (_, name) in files.items()},
         "arguments": List(["-m", "aiida_perovskite.learning", command, *given, *arguments, "--output", "."]),
-        "metadata": {"options": options},
+        "metadata": {
+            "options": {
+                **options,
+                "environment_variables": {**options["environment_variables"], LEARNING_DIGEST: learning_digest()},
+            }
+        },
     }
+
+
+@functools.cache
+def learning_digest() -> str:
+    """Return the SHA-256 of programs and tables of the learning room, and of the chemistry below it, as they are here.
+
+    A code on another computer should have the same version; `aiida-perovskite doctor` looks.
+    """
+    package = Path(aiida_perovskite.__file__).parent
+    found = hashlib.sha256()
+    files = (path for room in ("chemistry", "learning") for path in (package / room).rglob("*"))
+    for path in sorted(path for path in files if path.suffix in (".py", ".csv")):
+        found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()
 
 
 def training_job(
