@@ -6,11 +6,15 @@ cd "$(dirname "$0")/.."
 
 purpose=${1:-demo}
 case $purpose in
-    demo) extras=chgnet,gpaw; browser=() ;;
-    test) extras=chgnet,gpaw,tests,docs; browser=(chromium chromium-driver) ;;
+    demo) extras=chgnet,gpaw; more=() ;;
+    test) extras=chgnet,gpaw,tests,docs; more=(chromium chromium-driver) ;;
     *) echo "usage: $0 demo|test" >&2; exit 2 ;;
 esac
-packages=(g++ libfftw3-dev libopenblas-dev libxc-dev "${browser[@]}")
+# A cluster for the tests of remote jobs, which are skipped without it: only where root's packages start no services.
+if [ "$purpose" = test ] && [ "$(id -u)" -eq 0 ] && [ ! -d /run/systemd/system ]; then
+    more+=(slurm-wlm munge openssh-server)
+fi
+packages=(g++ libfftw3-dev libopenblas-dev libxc-dev "${more[@]}")
 log=.venv/install.log
 start=$SECONDS
 
