@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 LITTLE_GIB = 10.0  # a screening of a hundred candidates with all spectra and bands takes a few GiB
 TOO_LITTLE_GIB = 1.0  # SQLite and jobs fail in the middle when a disk fills up
+RENEW = "`verdi daemon stop`, `verdi process repair`, `verdi daemon start`; or the same `screen` again, which does it"
 # Packages of an engine of which the results depend; asked of the interpreter that runs them.
 PACKAGES_OF = {"learning": ("aiida-perovskite", "torch"), "chgnet": ("chgnet", "ase"), "gpaw": ("gpaw", "ase")}
 
@@ -102,9 +103,13 @@ def broker_finding() -> Finding:
     if isinstance(broker, ZeromqBroker):
         if daemon_state() != "running":
             return Finding("broker", OK, "ZeroMQ, which starts and ends with the daemon")
-        if broker.probe_service_status().get("connected"):
-            return Finding("broker", OK, "ZeroMQ, connected")
-        return Finding("broker", PROBLEM, "ZeroMQ does not answer", "`verdi daemon stop`, then `verdi daemon start`")
+        status = broker.probe_service_status()
+        if not status.get("connected"):
+            return Finding("broker", PROBLEM, "ZeroMQ does not answer", RENEW)
+        if not status.get("task_subscribers"):  # workers that were held up for a while do not come back by themselves
+            waiting = f"no worker listens to ZeroMQ, and {status.get('pending_tasks', 0)} tasks wait"
+            return Finding("broker", PROBLEM, waiting, RENEW)
+        return Finding("broker", OK, "ZeroMQ, connected")
     try:
         broker.get_communicator()
     except Exception as error:  # pika, aio_pika and kiwipy have no common error
@@ -120,8 +125,7 @@ def daemon_findings() -> Iterator[Finding]:
         yield Finding("daemon", WARNING, "it is not running, so nothing goes on", "`verdi daemon start`")
         return
     if state == "killed":
-        remedy = "`verdi daemon stop`, `verdi process repair`, `verdi daemon start`; or `screen` again, which does it"
-        yield Finding("daemon", PROBLEM, "it was killed and left processes without a worker", remedy)
+        yield Finding("daemon", PROBLEM, "it was killed and left processes without a worker", RENEW)
         return
     workers = [process for process, words in daemon_parts().items() if "worker" in words]
     if not workers:

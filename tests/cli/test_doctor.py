@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -92,3 +93,21 @@ def test_little_space_is_told(free_gib: float, state: str, monkeypatch: pytest.M
     usage = SimpleNamespace(free=free_gib * 2**30)
     monkeypatch.setattr(diagnosis.shutil, "disk_usage", lambda folder: usage)
     assert findings()["disk"][0]["state"] == state
+
+
+def test_workers_that_the_broker_has_lost_are_told(
+    aiida_profile_clean: Any, started_daemon_client: Any, findings: Any
+) -> None:
+    """A worker that was held up, as by a laptop that slept, goes on without taking tasks."""
+    from aiida.brokers.zeromq.broker import ZeromqBroker
+
+    end = time.monotonic() + 60.0
+    while (broker := findings()["broker"][0])["state"] != "ok" and time.monotonic() < end:
+        time.sleep(0.5)
+    assert broker["state"] == "ok", broker
+    lost = {"connected": True, "task_subscribers": 0, "pending_tasks": 3}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ZeromqBroker, "probe_service_status", lambda self: lost)
+        (broker,) = findings()["broker"]
+    assert broker["state"] == "problem"
+    assert "3 tasks wait" in broker["message"]
