@@ -116,17 +116,16 @@ def latest_model(identifier: str | None) -> ModelCheckpointData:
 
 def read_overrides(path: Path | None, steps: set[str] | None = None) -> dict[str, Any]:
     """Read a YAML file of protocol overrides, nested by step: those of the funnel, unless others are named."""
-    import yaml
-
+    from aiida_perovskite.limits import MAX_YAML, parse_yaml, read_text
     from aiida_perovskite.workflows.ports import PARTS, STEPS
 
     known = {"screening", "train", *PARTS, *STEPS} if steps is None else steps
     if path is None:
         return {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        content = parse_yaml(read_text(path, MAX_YAML))
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(content, dict) or not set(content) <= known:
         raise ValueError(f"{path} must map steps to settings; the steps are {', '.join(sorted(known))}")
     return content

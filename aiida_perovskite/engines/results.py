@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aiida_perovskite.limits import parse_json
+
 if TYPE_CHECKING:
     from ase import Atoms
 
@@ -102,8 +104,8 @@ def read_results(text: str) -> dict[str, Any]:
         not of this form.
     """
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise EngineError("crashed", f"results.json is empty or truncated ({error}); run the job again") from error
     status = content.get("status") if isinstance(content, dict) else None
     if status == "error" and isinstance(content.get("error"), dict):

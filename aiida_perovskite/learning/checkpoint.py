@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 import aiida_perovskite
+from aiida_perovskite.limits import MAX_JSON, parse_json, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; raise `CheckpointError` if the file is missing or damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path, MAX_JSON))
     except FileNotFoundError:
         raise CheckpointError(f"There is no model file {path}.") from None
     except (ValueError, OSError) as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from aiida_perovskite.limits import MAX_JSON, parse_json, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ def read_json_settings(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path, MAX_JSON))
     except (OSError, ValueError) as error:
         raise BadInput(f"The settings {path} cannot be read as JSON: {error}.") from None
     if not isinstance(content, dict):

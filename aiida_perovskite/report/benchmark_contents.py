@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from aiida_perovskite.limits import MAX_JSON, parse_json, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +82,7 @@ def read_benchmark(folder: Path, sizes: Path | None = None) -> BenchmarkReport:
     import pandas as pd
 
     try:
-        summary = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        summary = parse_json(read_text(folder / "metrics.json", MAX_JSON))
         frames = {name: pd.read_csv(folder / f"{name}.csv") for name in FRAMES}
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder} does not hold the files of a benchmark: {error}") from None
