@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MAX_JSON", "MAX_YAML", "parse_json", "parse_yaml", "read_frame", "read_text"]
+__all__ = ["MAX_JSON", "MAX_YAML", "check_size", "listed", "parse_json", "parse_yaml", "read_frame", "read_text"]
 
 MAX_JSON = 256 * 2**20  # bytes; the description of a model, which lists its training rows, has some MB
 MAX_YAML = 2**20  # bytes; a file of settings has some kB
@@ -33,7 +33,7 @@ def read_text(path: Path, limit: int) -> str:
     OSError
         If it cannot be read.
     """
-    _check_size(path, limit)
+    check_size(path, limit)
     with path.open("rb") as handle:
         return handle.read(limit).decode("utf-8")
 
@@ -82,7 +82,7 @@ def read_frame(path: Path) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
 
-    _check_size(path, MAX_TABLE)
+    check_size(path, MAX_TABLE)
     try:
         if path.suffix == ".parquet":
             _check_parquet(path)
@@ -101,7 +101,8 @@ def listed(names: Any) -> str:
     return text if len(text) <= MAX_NAMES else text[:MAX_NAMES] + " ..."
 
 
-def _check_size(path: Path, limit: int) -> None:
+def check_size(path: Path, limit: int) -> None:
+    """Raise ValueError if a file is no regular file or has more than ``limit`` bytes; OSError if there is none."""
     size = path.stat().st_size
     if not path.is_file():
         raise ValueError("it is no regular file")

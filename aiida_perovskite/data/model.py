@@ -98,7 +98,10 @@ class ModelCheckpointData(Data):
         node = cls()
         for name, path in files.items():
             node.base.repository.put_object_from_file(str(path), name)
-        node.base.attributes.set_many(queryable(content))
+        try:
+            node.base.attributes.set_many(queryable(content))
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            raise ValueError(f"{files[DESCRIPTION]} lacks what a node tells of a model ({error!r})") from None
         return node
 
     @property

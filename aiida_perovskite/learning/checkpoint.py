@@ -6,18 +6,19 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 import aiida_perovskite
-from aiida_perovskite.limits import MAX_JSON, parse_json, read_text
+from aiida_perovskite.limits import MAX_JSON, check_size, parse_json, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ __all__ = [
     "read_json",
     "read_model_files",
     "read_tensors",
+    "require_network",
     "tensor_hash",
     "versions",
     "write_json",
@@ -68,15 +70,50 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
             raise OSError(f"{path} cannot be written: {error}") from None
 
 
+MAX_WEIGHTS = 16 * 2**30  # bytes of a file of weights; the largest networks of this package have some hundred MB
+_DTYPES = frozenset({torch.float64, torch.float32, torch.float16, torch.int64, torch.int32, torch.uint8, torch.bool})
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read what `write_tensors` wrote; raise `CheckpointError` if the file is missing or damaged."""
     try:
+        check_size(path, MAX_WEIGHTS)
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in sorted(file.keys())}, dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+            metadata = dict(file.metadata() or {})
     except FileNotFoundError:
         raise CheckpointError(f"There is no model file {path}.") from None
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged or truncated ({error}): copy or train it again.") from None
+    odd = sorted({str(tensor.dtype) for tensor in tensors.values() if tensor.dtype not in _DTYPES})
+    if odd:
+        raise CheckpointError(f"{path} holds numbers of the kind {', '.join(odd)}, which no model of this package has.")
+    return tensors, metadata
+
+
+def require_network(
+    tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], unchecked: Sequence[str] = ()
+) -> None:
+    """Check weights before a network of the described size is made, which a few bytes could make as large as they like.
+
+    Parameters
+    ----------
+    shapes
+        Name -> shape of tensors that the network has by its description.
+    unchecked
+        Names of those that may hold nan.
+
+    Raises
+    ------
+    CheckpointError
+        If one is missing or has another shape, or a weight is not finite.
+    """
+    for name, shape in shapes.items():
+        if name not in tensors or tuple(tensors[name].shape) != shape:
+            raise CheckpointError(f"The weights are not those of the network that is described: {name} is no {shape}.")
+    for name, tensor in tensors.items():
+        if name not in unchecked and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"The weights {name} are not finite: train the model again.")
 
 
 def read_model_files(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiida_perovskite.limits import MAX_JSON, parse_json, read_text
+from aiida_perovskite.limits import MAX_JSON, listed, parse_json, read_frame, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,14 +36,10 @@ def read_json_settings(path: Path | None) -> dict[str, Any]:
 
 def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
     """Read a CSV or Parquet file that has at least these columns."""
-    import pandas as pd
-
     try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        frame = read_frame(path)
     except (OSError, ValueError) as error:
         raise BadInput(f"The table {path} cannot be read: {error}") from None
     if missing := [name for name in columns if name not in frame]:
-        raise BadInput(
-            f"The table {path} lacks the columns {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}."
-        )
+        raise BadInput(f"The table {path} lacks the columns {', '.join(missing)}; it has {listed(frame.columns)}.")
     return frame

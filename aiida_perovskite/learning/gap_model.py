@@ -19,6 +19,7 @@ from .checkpoint import (
     CheckpointError,
     frame_columns,
     read_model_files,
+    require_network,
     tensor_hash,
     versions,
     write_json,
@@ -29,7 +30,7 @@ from .ensemble import Ensemble, Member
 from .metrics import error_metrics, interval_metrics
 from .representation import as_compositions, encode
 from .rows import assign_folds, canonical_rows, data_hash, seen_elements
-from .settings import SettingsError, TrainingSettings
+from .settings import TrainingSettings
 from .training import STATE_FILE, Progress, Task, TrainingData, TrainingResult, train_members
 
 __all__ = ["JSON_FILE", "TENSOR_FILE", "GapModel"]
@@ -269,11 +270,16 @@ class GapModel:
         content, tensors = read_model_files(Path(safetensors_path), Path(json_path), expected)
         try:
             return cls._from_content(content, tensors)
-        except (KeyError, TypeError, RuntimeError, SettingsError) as error:
+        except (KeyError, TypeError, RuntimeError, AttributeError, OverflowError, ValueError) as error:
             raise CheckpointError(f"{json_path} does not describe a model of this version ({error}).") from None
 
     @classmethod
     def _from_content(cls, content: dict[str, Any], tensors: dict[str, torch.Tensor]) -> GapModel:
+        require_network(tensors, {})
+        held_out = pd.DataFrame(content["cross_validation"])
+        numbers = [*held_out[["target_ev", "gap_ev", "std_ev"]].to_numpy(float).flat, *np.ravel(content["scales"])]
+        if len(content["scales"]) < 2 or not len(held_out) or not np.isfinite(np.array(numbers, float)).all():
+            raise CheckpointError("scales or cross_validation are not those of an ensemble")
         members = []
         for number, (offset_ev, scale_ev) in enumerate(content["scales"]):
             net = PeriodicTableCNN()
@@ -284,10 +290,10 @@ class GapModel:
             members.append(Member(net.eval().requires_grad_(False), offset_ev, scale_ev))
         return cls(
             settings=TrainingSettings.from_dict(content["settings"]),
-            target=content["target"],
+            target=str(content["target"]),
             ensemble=Ensemble(members),
-            cross_validation=pd.DataFrame(content["cross_validation"]),
-            seen=content["seen_elements"],
+            cross_validation=held_out,
+            seen={site: list(map(str, content["seen_elements"][site])) for site in ("ab", "c", "d")},
             data_sha256=content["data_sha256"],
             metrics=content["metrics"],
             history=pd.DataFrame(content["history"]),

@@ -6,6 +6,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
+import torch
 
 from aiida_perovskite.learning import CheckpointError, GapModel, TrainingDataError, TrainingSettings
 
@@ -141,6 +143,66 @@ def test_description_that_lost_a_part_is_refused(saved):
     del content["scales"]
     saved[1].write_text(json.dumps(content))
     with pytest.raises(CheckpointError, match="scales"):
+        GapModel.load(*saved)
+
+
+def rewritten(saved, change):
+    """Change the weights of a saved model and make its two files agree again, as whoever forges one would."""
+    from aiida_perovskite.learning.checkpoint import read_tensors, tensor_hash
+
+    tensors, _ = read_tensors(saved[0])
+    name = min(tensors)
+    tensors[name] = change(tensors[name])
+    digest = "0" * 64 if tensors[name].dtype == torch.bfloat16 else tensor_hash(tensors)
+    safetensors.torch.save_file(tensors, saved[0], metadata={"weights_sha256": digest})
+    saved[1].write_text(json.dumps({**json.loads(saved[1].read_text()), "weights_sha256": digest}))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda tensor: torch.full_like(tensor, math.nan), "not finite"),
+        (lambda tensor: torch.full_like(tensor, math.inf), "not finite"),
+        (lambda tensor: tensor[:1], "size mismatch"),
+        (lambda tensor: tensor.to(torch.complex64), "complex64"),
+        (lambda tensor: tensor.to(torch.bfloat16), "bfloat16"),
+    ],
+)
+def test_weights_that_are_no_network_are_refused(saved, change, words):
+    rewritten(saved, change)
+    with pytest.raises(CheckpointError, match=words):
+        GapModel.load(*saved)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scales": 5},
+        {"scales": []},
+        {"scales": [["a", "b"]] * 2},
+        {"scales": [[math.nan, 1.0]] * 2},
+        {"scales": {"ab": 1}},
+        {"cross_validation": "x"},
+        {"cross_validation": {}},
+        {"cross_validation": {"target_ev": [], "gap_ev": [], "std_ev": []}},
+        {"cross_validation": {"target_ev": ["a"], "gap_ev": [None], "std_ev": [1]}},
+        {"seen_elements": [1]},
+        {"seen_elements": {"ab": 1, "c": 1, "d": 1}},
+        {"settings": [1]},
+        {"settings": None},
+        {"history": "x"},
+    ],
+)
+def test_descriptions_of_the_wrong_form_are_refused(saved, change):
+    saved[1].write_text(json.dumps({**json.loads(saved[1].read_text()), **change}))
+    with pytest.raises(CheckpointError):
+        GapModel.load(*saved)
+
+
+@pytest.mark.parametrize("text", ['{"a":' * 100_000, "[" * 100_000, '{"format": ' + "9" * 100_000 + "}"])
+def test_json_that_is_a_trap_is_refused(saved, text):
+    saved[1].write_text(text)
+    with pytest.raises(CheckpointError, match="damaged or truncated"):
         GapModel.load(*saved)
 
 

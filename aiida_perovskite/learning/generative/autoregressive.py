@@ -35,6 +35,7 @@ from torch.nn import functional
 from .batched import BatchedLinear, Perceptron, member_weights, resolve_device
 from .calibration import calibrate, has_energy_axis, held_out
 from .generator import Generator, Progress
+from .neural import restored
 from .selection import compound_folds, held_out_log_likelihood, likeliest
 from .settings import AutoregressiveSettings
 from .space import GROUPS, N_ELEMENTS, N_GROUPS, N_ROWS, ROWS, GenerativeError, encode, in_space, join
@@ -258,8 +259,8 @@ class Autoregressive(Generator):
         return join(np.stack([ab[rows, first], ab[rows, 1 - first], c, d], axis=1))
 
     def _set_net(self, tensors: dict[str, Tensor]) -> None:
-        self.net = EnergyNetwork(self.settings.members, self.settings).requires_grad_(False)
-        self.net.load_state_dict(tensors)
+        settings = self.settings
+        self.net = restored(lambda: EnergyNetwork(settings.members, settings), settings, tensors)
 
     def _tensors(self) -> dict[str, Tensor]:
         return dict(self.net.state_dict())

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checkpoint import CheckpointError, read_json, read_tensors, versions, write_json, write_tensors
-from ..settings import SettingsError
+from ..checkpoint import CheckpointError, read_json, read_tensors, require_network, versions, write_json, write_tensors
 from ..training import Progress
 from .base_settings import GeneratorSettings
 from .space import ELEMENTS, N_COMPOSITIONS, GenerativeError, in_space
@@ -241,8 +240,9 @@ class Generator(ABC):
             )
             generator.versions = dict(content.get("versions", {}))
             generator.calibration = dict(content.get("calibration", {}))
+            require_network(tensors, {})
             generator._restore(tensors, content["notes"])
-        except (KeyError, TypeError, RuntimeError, SettingsError) as error:
+        except (KeyError, TypeError, RuntimeError, AttributeError, OverflowError, ValueError) as error:
             raise CheckpointError(f"{folder} does not hold a generator of this version ({error}).") from None
         return generator
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..checkpoint import CheckpointError
 from .base_settings import GeneratorSettings
 from .batched import member_weights
 from .generator import Generator
 from .settings import GANSettings, VAESettings
 from .table import N_CLASSES, ElpasoliteTable
 
-__all__ = ["NeuralGenerator", "latent_points", "one_hot"]
+__all__ = ["NeuralGenerator", "latent_points", "one_hot", "restored"]
 
 _ACTIVATIONS = 2**24  # of a layer that are held at a time: 64 MiB
 
@@ -49,8 +50,23 @@ class NeuralGenerator(Generator):
         return dict(self.net.state_dict())
 
     def _restore(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        self.net = self._network(self.settings, 1).requires_grad_(False)
-        self.net.load_state_dict(tensors)
+        self.net = restored(lambda: self._network(self.settings, 1), self.settings, tensors)
+
+
+def restored(make: Callable[[], nn.Module], settings: Any, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Return a network with weights that were read; `CheckpointError` if they are not its.
+
+    It is made without its numbers first: a description of a few bytes may name any size.
+    """
+    described = 0
+    if settings.hidden_layers <= len(tensors):
+        with torch.device("meta"):
+            described = sum(tensor.numel() for tensor in make().state_dict().values())
+    if described != sum(tensor.numel() for tensor in tensors.values()):
+        raise CheckpointError("The weights are not those of the network that is described.")
+    net = make().requires_grad_(False)
+    net.load_state_dict(tensors)
+    return net
 
 
 def latent_points(n: int, settings: GANSettings | VAESettings, random: np.random.Generator) -> Iterator[Tensor]:

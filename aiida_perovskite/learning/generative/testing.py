@@ -122,6 +122,11 @@ class GeneratorTests(ABC):
             "does not hold a generator of this version": {"settings": {"colour": 1}},
             "no generator of format": {"format": 0},
         }
+        # A few bytes must not make a network of terabytes.
+        for name, value in {"width": 10**7, "hidden_layers": 10**9}.items():
+            if name in content["settings"]:
+                described = {"settings": content["settings"] | {name: value}}
+                faults |= {f"not those of the network that is described{'.' * (name == 'width')}": described}
         for words, change in faults.items():
             (tmp_path / JSON_FILE).write_text(json.dumps(content | change), encoding="utf-8")
             with pytest.raises(CheckpointError, match=words):

@@ -20,6 +20,7 @@ from ..checkpoint import (
     CheckpointError,
     frame_columns,
     read_model_files,
+    require_network,
     tensor_hash,
     versions,
     write_json,
@@ -28,7 +29,6 @@ from ..checkpoint import (
 from ..metrics import error_metrics, interval_metrics
 from ..representation import as_compositions
 from ..rows import assign_folds, canonical_rows, data_hash, seen_elements
-from ..settings import SettingsError
 from ..training import Progress
 from .network import ARCHITECTURE, SITES, LevelNetwork, LevelOutputs
 from .settings import LevelSettings
@@ -328,7 +328,7 @@ class LevelModel:
         content, tensors = read_model_files(Path(safetensors_path), Path(json_path), expected)
         try:
             return cls._from_content(content, tensors)
-        except (KeyError, TypeError, RuntimeError, SettingsError) as error:
+        except (KeyError, TypeError, RuntimeError, AttributeError, OverflowError, ValueError) as error:
             raise CheckpointError(f"{json_path} does not describe a model of this version ({error}).") from None
 
     @classmethod
@@ -336,8 +336,15 @@ class LevelModel:
         settings = LevelSettings.from_dict(content["settings"])
         features = tensors["features"].numpy() if settings.element_features else None
         elements = content["elements"]
+        n_members, layers = int(content["n_members"]), settings.layers
+        shapes = {
+            "embedding": (n_members, len(elements), settings.embedding),
+            "hidden_weight.0": (n_members, 2, settings.heads, settings.embedding + 1, 2 * settings.hidden),
+            f"hidden_bias.{layers - 1}": (n_members, 2, settings.heads, settings.hidden),
+        }
+        require_network(tensors, shapes, ("features", "reference"))
         reference = np.full((len(elements), 2), np.nan)  # the checkpoint's tensors hold it
-        network = LevelNetwork(settings, len(elements), [0] * int(content["n_members"]), features, reference)
+        network = LevelNetwork(settings, len(elements), [0] * n_members, features, reference)
         network.load_state_dict(tensors)
         return cls(
             settings=settings,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def test_a_changed_checkpoint_is_refused(model: LevelModel, tmp_path: Path):
     text = (tmp_path / JSON_FILE).read_text().replace('"weights_sha256": "', '"weights_sha256": "0')
     (tmp_path / JSON_FILE).write_text(text)
     with pytest.raises(CheckpointError, match="not of the same model"):
+        LevelModel.load(tmp_path / TENSOR_FILE, tmp_path / JSON_FILE)
+
+
+@pytest.mark.parametrize(
+    "change", [{"hidden": 10**9}, {"layers": 10**9}, {"heads": 10**7}, {"embedding": 10**9}, {"folds": 1, "members": 1}]
+)
+def test_a_description_cannot_make_a_network_larger_than_its_weights(model: LevelModel, tmp_path: Path, change: dict):
+    model.save(tmp_path)
+    content = json.loads((tmp_path / JSON_FILE).read_text())
+    content["settings"] |= change
+    (tmp_path / JSON_FILE).write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match="does not describe a model of this version"):
         LevelModel.load(tmp_path / TENSOR_FILE, tmp_path / JSON_FILE)
 
 
