@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aiida_perovskite.chemistry.composition import ELEMENTS
+from aiida_perovskite.limits import read_text
 
 __all__ = [
     "AtomicLevel",
@@ -51,6 +52,9 @@ Floats = NDArray[np.float64]
 
 UNBOUND_LEVEL_EV = 0.0
 """Energy of the first empty level of an anion: the vacuum, to which all levels refer."""
+
+MAX_LEVELS = 2**20
+"""Bytes of a table of levels, which has a row per element."""
 
 UNBOUND_SOURCE = "0 by convention: the next s level of an anion is not bound"
 
@@ -195,11 +199,13 @@ def read_levels(path: Path | str) -> dict[str, tuple[float, float]]:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, MAX_LEVELS).removeprefix("\ufeff")
     except OSError as error:
         raise LevelTableError(f"{path} cannot be read ({error.strerror}); give a CSV file of levels") from None
     except UnicodeDecodeError:
         raise LevelTableError(f"{path.name} is no text; save the levels as CSV in UTF-8") from None
+    except ValueError as error:
+        raise LevelTableError(f"{path.name} is no table of levels: {error}") from None
     reader = csv.DictReader(text.splitlines())
     columns = [name.strip() for name in reader.fieldnames or []]
     reader.fieldnames = columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +72,7 @@ def cmd_import(file: Path) -> None:
     if not campaigns:
         echo.echo_success(f"{file} is imported; it holds no campaign")
     for label in campaigns:
-        echo.echo_success(f"campaign {label!r} is imported: `aiida-perovskite campaign report {label}`")
+        echo.echo_success(f"campaign {label!r} is imported: `aiida-perovskite campaign report {shlex.quote(label)}`")
 
 
 @contextmanager

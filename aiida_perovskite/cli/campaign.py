@@ -72,6 +72,8 @@ def cmd_report(name: str, output: Path | None) -> None:
     """Write one HTML file with everything: opens offline, needs no profile."""
     from aiida_perovskite.report.write import write_page
 
+    if output is None and Path(name).name != name:
+        raise ValueError(f"campaign {name!r} cannot be the name of a file: say with --output where to write")
     path = output or Path(f"{name}.html")
     write_page(report_of(latest_run(name)), path)
     echo.echo_success(f"report written to {path}")

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aiida.orm import Group, ProcessNode, WorkChainNode
 
 CAMPAIGN_EXTRA = "perovskite_campaign"  # marks the groups that are campaigns, whatever their label
+MAX_NAME = 100  # characters of the name of a campaign; with an ending it has to be the name of a file
 SCREENING = "aiida.workflows:perovskite.screening"
 INTERPRET = "aiida.workflows:perovskite.interpret"
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError if a new campaign cannot have this name: it becomes a file, a title and a word of a command."""
+    if not 0 < len(name) <= MAX_NAME or not name.isprintable() or set(name) & set("/\\") or name[0] in ".-":
+        raise ValueError(
+            f"{name[:MAX_NAME]!r} is no name for a campaign: take 1 to {MAX_NAME} printable characters, without "
+            "slashes and without a dot or a dash in front"
+        )
 
 
 def campaign_group(name: str, *, create: bool = False) -> Group:
@@ -65,7 +76,8 @@ def latest_run(name: str) -> WorkChainNode:
     found = runs(name)
     if not found:
         raise ValueError(
-            f"campaign {name!r} has no run yet; start one with `aiida-perovskite screen -c {name}` or `interpret`"
+            f"campaign {name!r} has no run yet; start one with "
+            f"`aiida-perovskite screen -c {shlex.quote(name)}` or `interpret`"
         )
     return found[0]
 

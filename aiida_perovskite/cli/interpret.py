@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from aiida.cmdline.params import options
 from aiida.cmdline.utils import echo
 
 from aiida_perovskite.cli import cmd_root
-from aiida_perovskite.cli.campaigns import INTERPRET, active_run, campaign_group
+from aiida_perovskite.cli.campaigns import INTERPRET, active_run, campaign_group, check_name
 from aiida_perovskite.cli.common import (
     DATASET,
     DATASET_FILE,
@@ -84,6 +85,7 @@ def cmd_interpret(
 
     if not wait and (report or families):
         raise ValueError("--report and --families need the campaign to end: leave --no-wait out")
+    check_name(campaign)
     builder = build(choices, store=not dry_run)
     note = one_anion(builder)
     if note and not as_json:
@@ -179,7 +181,7 @@ def finish(node: Any, campaign: str, report: Path | None, families: Path | None,
     if node.is_finished:
         echo.echo_success(
             f"campaign {campaign!r} finished: `aiida-perovskite explain FORMULA` asks about a compound, "
-            f"`aiida-perovskite campaign report {campaign}` writes the report"
+            f"`aiida-perovskite campaign report {shlex.quote(campaign)}` writes the report"
         )
     else:
         echo.echo_success(f"campaign {campaign!r} runs as process {node.pk}")

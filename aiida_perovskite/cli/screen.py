@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from aiida.cmdline.params import options
 from aiida.cmdline.utils import echo
 
 from aiida_perovskite.cli import cmd_root
-from aiida_perovskite.cli.campaigns import SCREENING, active_run, campaign_group
+from aiida_perovskite.cli.campaigns import SCREENING, active_run, campaign_group, check_name
 from aiida_perovskite.cli.candidates import candidates, left_out
 from aiida_perovskite.cli.common import (
     CAMPAIGN,
@@ -132,6 +133,7 @@ def cmd_screen(campaign: str, wait: bool, dry_run: bool, as_json: bool, **choice
     """
     from aiida.engine import submit
 
+    check_name(campaign)
     builder = build(choices, store=not dry_run)
     if dry_run:
         echo_json(summary(campaign, builder))
@@ -156,7 +158,7 @@ def cmd_screen(campaign: str, wait: bool, dry_run: bool, as_json: bool, **choice
     _finish(
         as_json,
         {"pk": node.pk, "uuid": node.uuid, "results": records, "dropped": dropped},
-        f"campaign {campaign!r} finished: `aiida-perovskite campaign report {campaign}` writes the report",
+        f"campaign {campaign!r} finished: `aiida-perovskite campaign report {shlex.quote(campaign)}` writes the report",
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aiida_perovskite.limits import listed, read_frame
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -41,10 +43,8 @@ def load_table(path: Path, target: str | None) -> pd.DataFrame:
 
 def read_file(path: Path) -> pd.DataFrame:
     """Return what a CSV or Parquet file holds; raise `DatasetError` if it cannot be read."""
-    import pandas as pd
-
     try:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        return read_frame(path)
     except (OSError, ValueError) as error:
         # Readers end their messages with a line break, or write several lines.
         why = " ".join(str(error).split())
@@ -87,8 +87,7 @@ def validate_table(frame: pd.DataFrame, required: Sequence[str]) -> None:
     """
     missing = [column for column in ["formula", *required] if column not in frame.columns]
     if missing:
-        present = ", ".join(map(str, frame.columns))
-        raise DatasetError(f"the table has no column {', '.join(missing)}; its columns are {present}")
+        raise DatasetError(f"the table has no column {', '.join(missing)}; its columns are {listed(frame.columns)}")
     if frame.empty:
         raise DatasetError("the table has no rows")
     taken = [site for site in "abcd" if site in frame.columns and not _holds_elements(frame[site])]
@@ -105,7 +104,7 @@ def validate_table(frame: pd.DataFrame, required: Sequence[str]) -> None:
 def _holds_elements(column: pd.Series[Any]) -> bool:
     from aiida_perovskite.chemistry.composition import ELEMENTS
 
-    return set(column) <= ELEMENTS
+    return all(isinstance(value, str) and value in ELEMENTS for value in column)
 
 
 def _formula_faults(formulas: pd.Series[Any]) -> list[str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
+import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiida import orm
+from aiida.common.exceptions import AiidaException
+from sqlalchemy.exc import SQLAlchemyError
 
 from aiida_perovskite.report.trace import versions_of
 from aiida_perovskite.report.withheld import WITHHELD, pack, withhold
@@ -25,6 +30,18 @@ DATABASE, METADATA, FILES = "db.sqlite3", "metadata.json", "repo"  # of AiiDA's 
 MAX_UNPACKED = 50 * 2**30  # bytes; above, an archive is rather a trap than a campaign
 MAX_FILES = 2_000_000
 MAX_RATIO = 200  # of the sizes before and after compression, of a whole archive; tables and texts reach about ten
+# What AiiDA, SQLAlchemy and the readers of zip, JSON and SQLite raise for files that are cut, forged or encrypted.
+DAMAGED = (
+    AiidaException,
+    FileNotFoundError,
+    sqlite3.DatabaseError,
+    SQLAlchemyError,
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    TypeError,
+    RuntimeError,
+)
 SMALL = 2**20  # bytes below which the ratio says nothing
 
 
@@ -160,8 +177,8 @@ def readme(label: str, content: Content, pages: Sequence[str]) -> str:
         "```bash",
         "aiida-perovskite setup profile        # unless there is one",
         "aiida-perovskite import FILE",
-        f"aiida-perovskite campaign report {label}",
-        f"aiida-perovskite query -c {label}",
+        f"aiida-perovskite campaign report {shlex.quote(label)}",
+        f"aiida-perovskite query -c {shlex.quote(label)}",
         "aiida-perovskite trace UUID",
         "```",
         "",
@@ -236,7 +253,6 @@ def import_archive(path: Path) -> list[str]:
     ValueError
         If the file is no archive, or would unpack to more than a campaign can be.
     """
-    from aiida.common.exceptions import CorruptStorage, UnreachableStorage
     from aiida.tools.archive import import_archive as aiida_import
     from aiida.tools.archive.abstract import get_format
 
@@ -248,12 +264,14 @@ def import_archive(path: Path) -> list[str]:
             if form.read_version(path) != form.latest_version:
                 current = Path(name) / "current.aiida"
                 form.migrate(path, current, form.latest_version)
+            check_labels(current)
             aiida_import(current, import_new_extras=True, create_group=False)
             with form.open(current, mode="r") as reader:
                 query = orm.QueryBuilder(backend=reader.get_backend()).append(orm.Group, project="uuid")
                 uuids = query.all(flat=True)
-        except (CorruptStorage, UnreachableStorage, sqlite3.DatabaseError, KeyError) as error:
-            raise ValueError(f"{path} is no AiiDA archive, or is damaged: {error}") from None
+        except DAMAGED as error:
+            why = next(iter(str(error).splitlines()), type(error).__name__)  # SQLAlchemy adds its whole query
+            raise ValueError(f"{path} is no AiiDA archive, or is damaged: {why}") from None
     if not uuids:
         return []
     query = orm.QueryBuilder().append(orm.Group, filters={"uuid": {"in": uuids}}, project="label")
@@ -261,8 +279,22 @@ def import_archive(path: Path) -> list[str]:
     return found
 
 
+def check_labels(path: Path) -> None:
+    """Refuse an archive whose groups have names that would change what a terminal or a shell does with a line."""
+    from aiida.tools.archive.abstract import get_format
+
+    with get_format().open(path, mode="r") as reader:
+        query = orm.QueryBuilder(backend=reader.get_backend()).append(orm.Group, project="label")
+        odd = [label for label in query.all(flat=True) if not label.isprintable()]
+    if odd:
+        raise ValueError(f"{path} is refused: it holds a group named {odd[0][:100]!r}, which is no printable name")
+
+
 def check_sizes(path: Path) -> None:
     """Refuse what is no zip file, or one that unpacks to an amount that no campaign has; nothing is unpacked here."""
+    if tarfile.is_tarfile(path):
+        # AiiDA would unpack one with all its paths; a file may be both a tar and a zip file.
+        raise ValueError(f"{path} is no AiiDA archive of this time: it is a tar file")
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aiida_perovskite.limits import MAX_JSON, parse_json, read_text
+from aiida_perovskite.limits import MAX_JSON, parse_json, read_frame, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,11 +79,9 @@ def read_benchmark(folder: Path, sizes: Path | None = None) -> BenchmarkReport:
     ValueError
         If a file is missing or damaged, or ``sizes`` is no table of training-set sizes.
     """
-    import pandas as pd
-
     try:
         summary = parse_json(read_text(folder / "metrics.json", MAX_JSON))
-        frames = {name: pd.read_csv(folder / f"{name}.csv") for name in FRAMES}
+        frames = {name: read_frame(folder / f"{name}.csv") for name in FRAMES}
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder} does not hold the files of a benchmark: {error}") from None
     shown = {key: value for key, value in summary.items() if key not in FRAMES}
@@ -93,10 +91,8 @@ def read_benchmark(folder: Path, sizes: Path | None = None) -> BenchmarkReport:
 
 def read_sizes(path: Path) -> pd.DataFrame:
     """Read a table of metrics by training-set size; ValueError if it is none."""
-    import pandas as pd
-
     try:
-        frame = pd.read_csv(path)
+        frame = read_frame(path)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as CSV: {error}") from None
     if missing := [name for name in SIZE_COLUMNS if name not in frame]:

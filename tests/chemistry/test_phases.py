@@ -181,7 +181,9 @@ def test_spellings_of_one_phase(text: str, reduced: str) -> None:
     assert reduced_formula(text) == reduced
 
 
-@pytest.mark.parametrize("text", ["", "CsXx", "cs2", "Cs0.5Br", "CsBr+"])
+@pytest.mark.parametrize(
+    "text", ["", "CsXx", "cs2", "Cs0.5Br", "CsBr+", "Cs1e400Br", "Cs0Br0", "(" * 50_000, f"Cs{10**60}Br"]
+)
 def test_what_is_no_formula_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no formula"):
         reduced_formula(text)

@@ -126,6 +126,38 @@ def test_a_code_on_a_computer_that_is_not_configured(refused: Callable[..., str]
     assert "not configured" in refused("setup", "code", "chgnet", "-Y", "cluster")
 
 
+@pytest.mark.parametrize(
+    "name", ["../../x", "/x", "a\nb", "\x1b[31mred", "", "-rf", ".hidden", "x" * 101, "a\\b", "a\0"]
+)
+@pytest.mark.parametrize("command", ["screen", "interpret"])
+def test_names_that_no_campaign_can_have(refused: Callable[..., str], codes: None, command: str, name: str) -> None:
+    assert "is no name for a campaign" in refused(command, "--campaign", name, "--dry-run")
+
+
+@pytest.mark.parametrize("name", ["a b; rm -rf 'x'", '"$(id)`id`"', "<img onerror=x>", "=1+1", "Halogenide äöü"])
+def test_a_name_is_only_a_name(run: Callable[..., Any], codes: None, name: str) -> None:
+    import json
+
+    assert json.loads(run("screen", "-c", name, "--dry-run").stdout)["campaign"] == name
+
+
+def test_a_report_is_not_written_where_a_name_leads(
+    refused: Callable[..., str], aiida_profile_clean: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An imported campaign may have any name."""
+    from aiida.orm import WorkChainNode
+
+    from aiida_perovskite.cli.campaigns import SCREENING, campaign_group
+
+    run = WorkChainNode()
+    run.process_type = SCREENING
+    campaign_group("../outside", create=True).add_nodes(run.store())
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    assert "cannot be the name of a file" in refused("campaign", "report", "../outside")
+    assert not (tmp_path / "outside.html").exists()
+
+
 def test_a_campaign_that_does_not_exist(refused: Callable[..., str]) -> None:
     assert "this profile holds: none" in refused("campaign", "status", "nothing")
     assert "this profile holds: none" in refused("campaign", "report", "nothing")

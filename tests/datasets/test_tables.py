@@ -73,3 +73,38 @@ def test_parquet_is_read_as_well(tmp_path: Path) -> None:
 def test_numbers_held_as_text_become_numbers(tmp_path: Path) -> None:
     pd.DataFrame({"formula": ["Cs2AgBiBr6"], "gap_ev": ["1.8"]}).to_parquet(tmp_path / "gaps.parquet")
     assert load_table(tmp_path / "gaps.parquet", "gap_ev")["gap_ev"].tolist() == [1.8]
+
+
+def test_a_table_of_too_many_columns_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    names = ",".join(f"x{number}" for number in range(100_000))
+    with pytest.raises(DatasetError, match="100002 columns, more than"):
+        load_table(written(tmp_path, f"formula,gap_ev,{names}\nCs2AgBiBr6,1.8\n"), "gap_ev")
+    with pytest.raises(DatasetError) as error:
+        load_table(written(tmp_path, f"{','.join(names.split(',')[:9000])}\n1\n"), "gap_ev")
+    assert len(str(error.value)) < 1000, "a message is a sentence, however wide the table"
+
+
+def test_a_small_file_does_not_become_a_huge_table(tmp_path: Path) -> None:
+    import gzip
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "bomb.parquet"
+    block = pa.table({"formula": pa.array(["Cs2AgBiBr6"] * 1_000_000), "gap_ev": pa.array([1.8] * 1_000_000)})
+    with pq.ParquetWriter(path, block.schema, compression="zstd") as writer:
+        for _ in range(160):
+            writer.write_table(block)
+    assert path.stat().st_size < 5 * 2**20
+    with pytest.raises(DatasetError, match="too many to be read"):
+        load_table(path, "gap_ev")
+    packed = tmp_path / "bomb.csv.gz"
+    packed.write_bytes(gzip.compress(b"formula,gap_ev\nCs2AgBiBr6,1.8\n"))
+    with pytest.raises(DatasetError, match=r"cannot be read as \.gz"):
+        load_table(packed, "gap_ev")
+
+
+def test_cells_that_are_no_plain_values(tmp_path: Path) -> None:
+    pd.DataFrame({"formula": ["Cs2AgBiBr6"], "gap_ev": [1.8], "a": [["Ag"]]}).to_parquet(tmp_path / "gaps.parquet")
+    with pytest.raises(DatasetError, match="column a does not hold elements"):
+        load_table(tmp_path / "gaps.parquet", "gap_ev")

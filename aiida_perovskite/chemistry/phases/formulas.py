@@ -13,6 +13,9 @@ from aiida_perovskite.chemistry.ions import likely_charges, tabulated_states
 if TYPE_CHECKING:
     import pymatgen.core
 
+MAX_LENGTH = 200  # characters of a formula; pymatgen's time for nested brackets grows with the square of their number
+MAX_COUNT = 100_000  # atoms of an element in a formula; the largest cells that are published have some thousand
+
 __all__ = ["atom_counts", "binary_decomposition", "ionic_charges", "reduced_formula"]
 
 
@@ -50,10 +53,14 @@ def atom_counts(formula: str, *, reduce: bool = True) -> dict[str, int]:
 def _read(formula: str) -> pymatgen.core.Composition:
     from pymatgen.core import Composition as AnyComposition
 
+    if len(formula) > MAX_LENGTH:
+        raise ValueError(f"{formula[:20]!r}... of {len(formula)} characters is no formula; write one such as Cs3Bi2Br9")
     try:
         composition = AnyComposition(formula)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise ValueError(f"{formula!r} is no formula; write one such as Cs3Bi2Br9") from error
+    if not composition or max(composition.values()) > MAX_COUNT:
+        raise ValueError(f"{formula!r} is no formula of 1 to {MAX_COUNT} atoms; write one such as Cs3Bi2Br9")
     if not set(map(str, composition)) <= ELEMENTS or any(count != int(count) for count in composition.values()):
         raise ValueError(f"{formula!r} is no formula of whole numbers of known elements; write one such as Cs3Bi2Br9")
     return composition
