@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import threading
@@ -86,6 +87,16 @@ class Handler(BaseHTTPRequestHandler):
             self._answer({"data": "nothing"})
         elif fault == "circle":
             self._answer({"data": [], "links": {"next": self.path}})
+        elif fault == "endless":
+            page = int(query.get("page", 0)) + 1
+            self._answer({"data": [], "links": {"next": f"{address.path}?page={page}"}})
+        elif fault == "deep":
+            self._answer(None, body=b"[" * 100_000)
+        elif fault == "large":
+            self._answer(None, body=gzip.compress(bytes(100 * 2**20)), headers={"Content-Encoding": "gzip"})
+        elif fault == "huge-number":
+            cell = [[10**400, 0, 0], [0, 1, 0], [0, 0, 1]]
+            self._answer({"data": [entry("=1+1\x1b[2J", 6.0, {"Cs": [[0, 0, 0]]}, lattice_vectors=cell)]})
         elif fault == "slow":
             time.sleep(2)
         elif fault == "late":
@@ -115,9 +126,13 @@ class Handler(BaseHTTPRequestHandler):
         link = {"href": following} if start + PAGE < len(found) else None
         self._answer({"data": data, "links": {"next": link}, "meta": {"data_returned": len(found)}})
 
-    def _answer(self, content: Any, status: int = 200) -> None:
-        body = b"<html>not JSON" if content is None else json.dumps(content).encode()
+    def _answer(
+        self, content: Any, status: int = 200, body: bytes = b"<html>not JSON", headers: dict[str, str] | None = None
+    ) -> None:
+        body = body if content is None else json.dumps(content).encode()
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

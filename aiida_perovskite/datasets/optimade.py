@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiida_perovskite.datasets.tables import DatasetError
+from aiida_perovskite.limits import parse_json
 
 if TYPE_CHECKING:
     import requests
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 MOST_ELEMENTS = 6  # every set of them is one question: 63 of six elements
 SMALLEST_DISTANCE = 0.5  # Angstrom; atoms that are nearer to each other are a mistake
 LARGEST_ENERGY = 20.0  # eV/atom; beyond it lie the numbers that say "not computed", such as -99999
+LONGEST_IDENTIFIER = 200  # characters
+MOST_BYTES = 64 * 2**20  # of one answer, unpacked; a page of some hundred structures has a few MB
+MOST_PAGES = 1000  # of one question; servers give 10 to 1000 entries a page
 FIELDS = ("lattice_vectors", "cartesian_site_positions", "species", "species_at_sites", "dimension_types")
 ENERGIES = {
     "mp": ("_mp_stability", "gga_gga+u", "formation_energy_per_atom"),
@@ -131,7 +135,8 @@ def find_phases(
                 "response_fields": ",".join((*FIELDS, *path[:1])),
             }
             for entry in _entries(session, f"{base}/v1/structures", query, timeout_s):
-                identifier = str(entry.get("id"))
+                # Printed and written as it is: nothing that moves a cursor or starts a formula in a spreadsheet.
+                identifier = re.sub(r"[^\w./:#-]+|^[-]+", "_", str(entry.get("id")))[:LONGEST_IDENTIFIER]
                 if identifier in seen:
                     continue
                 if len(seen) == most_entries:
@@ -230,6 +235,8 @@ def _entries(session: requests.Session, url: str, query: dict[str, str], timeout
         if following in visited:
             raise DatasetError(f"{url}: the pages of the answer go round in a circle")
         visited.add(following)
+        if len(visited) > MOST_PAGES:
+            raise DatasetError(f"{url}: the answer has more than {MOST_PAGES} pages")
         content = _get(session, following, timeout_s)
         data = content.get("data")
         if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
@@ -247,13 +254,18 @@ def _get(session: requests.Session, url: str, timeout_s: float) -> dict[str, Any
 
     place = url.partition("?")[0]
     try:
-        response = session.get(url, timeout=timeout_s)
+        with session.get(url, timeout=timeout_s, stream=True) as response:
+            body = bytearray()
+            for part in response.iter_content(2**16):
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise DatasetError(f"{place} answers with more than {MOST_BYTES // 2**20} MiB: take another server")
     except requests.Timeout as error:
         raise DatasetError(f"{place} did not answer within {timeout_s:g} s") from error
     except requests.RequestException as error:
         raise DatasetError(f"{place} cannot be reached ({type(error).__name__})") from error
     try:
-        content = response.json()
+        content = parse_json(bytes(body))
     except ValueError:
         content = None
     if not response.ok:
@@ -294,7 +306,7 @@ def _read_phase(
     try:
         vectors = np.array(attributes["lattice_vectors"], dtype=float)
         positions = np.array(attributes["cartesian_site_positions"], dtype=float)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError("no cell or no positions") from error
     if vectors.shape != (3, 3) or positions.shape != (len(symbols), 3):
         raise ValueError("no cell or no positions")

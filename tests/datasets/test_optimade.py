@@ -78,11 +78,18 @@ def test_cells_may_be_as_large_as_one_says(server: str) -> None:
         ("list", "this is no JSON object"),
         ("no-data", "there is no list of structures"),
         ("circle", "go round in a circle"),
+        ("deep", "this is no JSON object"),
+        ("large", "answers with more than 64 MiB"),
+        ("endless", "has more than 20 pages"),
+        ("huge-number", "such as _1_1_2J .no cell or no positions"),
         ("slow", "did not answer within 0.5 s"),
         ("late", "this is no JSON object"),
     ],
 )
-def test_faults_of_a_server_are_one_sentence(server: str, fault: str, words: str) -> None:
+def test_faults_of_a_server_are_one_sentence(
+    server: str, fault: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiida_perovskite.datasets.optimade.MOST_PAGES", 20)
     with pytest.raises(DatasetError, match=words) as caught:
         find_phases(["Cs"], f"{server}/{fault}", timeout_s=0.5)
     assert "\n" not in str(caught.value)
