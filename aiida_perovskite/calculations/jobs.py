@@ -93,6 +93,8 @@ def learning_job(
         As `job_options` gives them.
     """
     given = [word for option in files for word in (f"--{option}", f"{{{option}}}")]
+    # aiida-shell fills in what stands in braces, which the name of a column may hold too.
+    arguments = [word.replace("{", "{{").replace("}", "}}") for word in arguments]
     return {
         "code": code,
         "nodes": {option: node for option, (node, _) in files.items()},
