@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from .settings import GANSettings, VAESettings
 from .table import N_CLASSES, ElpasoliteTable
 
 __all__ = ["NeuralGenerator", "latent_points", "one_hot", "restored"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _ACTIVATIONS = 2**24  # of a layer that are held at a time: 64 MiB
 
@@ -53,7 +55,7 @@ class NeuralGenerator(Generator):
         self.net = restored(lambda: self._network(self.settings, 1), self.settings, tensors)
 
 
-def restored(make: Callable[[], nn.Module], settings: Any, tensors: Mapping[str, Tensor]) -> nn.Module:
+def restored(make: Callable[[], Network], settings: Any, tensors: Mapping[str, Tensor]) -> Network:
     """Return a network with weights that were read; `CheckpointError` if they are not its.
 
     It is made without its numbers first: a description of a few bytes may name any size.
@@ -64,7 +66,8 @@ def restored(make: Callable[[], nn.Module], settings: Any, tensors: Mapping[str,
             described = sum(tensor.numel() for tensor in make().state_dict().values())
     if described != sum(tensor.numel() for tensor in tensors.values()):
         raise CheckpointError("The weights are not those of the network that is described.")
-    net = make().requires_grad_(False)
+    net = make()
+    net.requires_grad_(False)
     net.load_state_dict(tensors)
     return net
 
