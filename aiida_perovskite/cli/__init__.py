@@ -5,6 +5,8 @@ Heavy libraries are imported inside the commands, so that ``--help`` and shell c
 
 from __future__ import annotations
 
+import logging
+
 import click
 from aiida.cmdline.groups import VerdiCommandGroup
 from aiida.cmdline.params import options, types
@@ -32,6 +34,8 @@ def cmd_root() -> None:
 
     Shell completion (bash): eval "$(_AIIDA_PEROVSKITE_COMPLETE=bash_source aiida-perovskite)"
     """
+    # Tables are printed through a logger of AiiDA, which would answer a closed pipe by a traceback and go on.
+    logging.raiseExceptions = False
 
 
 from aiida_perovskite.cli import (  # noqa: E402  attach commands

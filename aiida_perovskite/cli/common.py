@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -46,6 +48,9 @@ def clear_errors(command: Callable[P, T]) -> Callable[P, T]:
 
         try:
             return command(*args, **kwargs)
+        except BrokenPipeError:  # whoever reads has had enough, as `head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at its end
+            sys.exit(1)
         except (ValueError, OSError, AiidaException) as error:
             echo.echo_critical(str(error) or type(error).__name__)
 

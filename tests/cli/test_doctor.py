@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -111,3 +112,16 @@ def test_workers_that_the_broker_has_lost_are_told(
         (broker,) = findings()["broker"]
     assert broker["state"] == "problem"
     assert "3 tasks wait" in broker["message"]
+
+
+def test_nobody_reads_the_output(aiida_profile_clean: Any) -> None:
+    """As with `| head`: no complaint."""
+    command = [sys.executable, "-c", "from aiida_perovskite.cli import cmd_root; cmd_root()"]
+    with subprocess.Popen(
+        [*command, "-p", aiida_profile_clean.name, "doctor"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
