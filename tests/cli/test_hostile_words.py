@@ -49,12 +49,13 @@ def test_a_column_may_have_any_name(run: Callable[..., Any], codes: None, tmp_pa
     from aiida.orm import load_code
     from aiida_shell import ShellJob
 
-    from aiida_perovskite.calculations.jobs import learning_job
+    from aiida_perovskite.calculations.jobs import job_options, learning_job
 
     path = tmp_path / "a folder; x.csv"
     pd.DataFrame({"formula": ["Cs2AgBiBr6", "Cs2AgInBr6"], target: [1.8, 2.1]}).to_csv(path, index=False)
     result = run("screen", "--dry-run", "--dataset", str(path), f"--target={target}")
     assert result.exit_code == 0, result.output
-    words = learning_job(load_code("learning@localhost"), "train", {}, ["--target", target], {})["arguments"]
+    options = job_options(None, [], "perovskite.train")
+    words = learning_job(load_code("learning@localhost"), "train", {}, ["--target", target], options)["arguments"]
     made = ShellJob.process_arguments_and_nodes(Mock(prepare_filenames=lambda *_: {}), tmp_path, {}, {}, list(words))
     assert made[made.index("--target") + 1] == target
