@@ -48,7 +48,8 @@ KillWait=1
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
-NodeName=localhost NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=4000 State=UNKNOWN
+GresTypes=gpu
+NodeName=localhost NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=4000 Gres=gpu:1 State=UNKNOWN
 PartitionName=debug Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 """
 SSHD = """
@@ -92,6 +93,7 @@ def slurm_cluster(folder: Path) -> Iterator[Cluster]:
     Path("/run/sshd").mkdir(exist_ok=True)  # where sshd locks itself in before anybody has logged in
     ports = free_ports(3)
     write(folder / "slurm.conf", SLURM.format(folder=folder, ports=ports, cpus=os.cpu_count()))
+    write(folder / "gres.conf", "Name=gpu File=/dev/null\n")  # can be asked for, and does nothing
     write(folder / "sshd.conf", SSHD.format(folder=folder, ports=ports))
     (folder / "munge.key").write_bytes(secrets.token_bytes(128))
     (folder / "munge.key").chmod(0o400)

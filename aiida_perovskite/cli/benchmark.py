@@ -14,12 +14,14 @@ from aiida.cmdline.utils import echo
 from aiida_perovskite.cli import cmd_root
 from aiida_perovskite.cli.common import (
     DATASET_FILE,
+    JOB_OPTIONS,
     JSON,
     clear_errors,
     echo_json,
     read_overrides,
     require_configured,
     stored_once,
+    training_options,
 )
 from aiida_perovskite.cli.generate import ELPASOLITES, read_energies
 from aiida_perovskite.cli.running import require_daemon, wait_for
@@ -63,6 +65,7 @@ def cmd_benchmark() -> None:
 @click.option("--overrides", type=FILE, help="YAML file with changed settings by model, e.g. vae: {updates: 2000}.")
 @click.option("--sizes", type=FILE, help="CSV of metrics by training_rows, to be drawn in the report as well.")
 @click.option("--submit", is_flag=True, help="Run as a job within the provenance graph; every table becomes a node.")
+@JOB_OPTIONS()
 @options.CODE(default=None, help="Interpreter that runs the job; learning@localhost if not given.")
 @click.option(
     "-o",
@@ -183,6 +186,8 @@ def submit_benchmark(table: CompositionTableData, settings: BenchmarkSettings, c
     builder.dataset = stored_once(table)
     builder.device = Str(choices["device"])
     builder.settings = Dict(asdict(settings))
+    if own := training_options(choices["job_options"], code):
+        builder.options = own
     node = submit(builder)
     wait_for(node, quiet=choices["as_json"])
     export(node, choices["output"])

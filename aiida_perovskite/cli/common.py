@@ -36,6 +36,12 @@ DATASET_FILE = OverridableOption(
     help="Local copy of a registered dataset that cannot be downloaded.",
 )
 TARGET = OverridableOption("-t", "--target", help="Column to train on; the dataset's own default if not given.")
+JOB_OPTIONS = OverridableOption(
+    "--job-options",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YAML file with options of the jobs under all:, train:, relax:, gap:, ...: queue_name, account, resources, "
+    "max_wallclock_seconds, withmpi, custom_scheduler_commands, and so on.",
+)
 CAMPAIGN = OverridableOption("-c", "--campaign", default="screening", show_default=True, help="Name of the campaign.")
 
 
@@ -134,6 +140,22 @@ def read_overrides(path: Path | None, steps: set[str] | None = None) -> dict[str
     if not isinstance(content, dict) or not set(content) <= known:
         raise ValueError(f"{path} must map steps to settings; the steps are {', '.join(sorted(known))}")
     return content
+
+
+def read_job_options(path: Path | None) -> dict[str, Any]:
+    """Read a YAML file of job options, nested by step; one file serves every command."""
+    from aiida_perovskite.workflows.job_options import ALL
+    from aiida_perovskite.workflows.ports import STEPS, TRAIN
+
+    return read_overrides(path, {ALL, TRAIN, *STEPS})
+
+
+def training_options(path: Path | None, code: Any) -> dict[str, Any]:
+    """Return what a YAML file of job options says of jobs that run this package, for an input ``options``."""
+    from aiida_perovskite.workflows.job_options import checked_options
+    from aiida_perovskite.workflows.ports import STEPS, TRAIN
+
+    return checked_options(read_job_options(path), TRAIN, code, STEPS)
 
 
 def echo_json(content: Any) -> None:

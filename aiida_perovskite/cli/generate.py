@@ -12,6 +12,7 @@ from aiida.cmdline.utils import echo
 from aiida_perovskite.cli import cmd_root
 from aiida_perovskite.cli.common import (
     DATASET_FILE,
+    JOB_OPTIONS,
     JSON,
     clear_errors,
     echo_json,
@@ -19,6 +20,7 @@ from aiida_perovskite.cli.common import (
     read_overrides,
     require_configured,
     stored_once,
+    training_options,
 )
 from aiida_perovskite.cli.running import require_daemon, wait_for
 
@@ -67,6 +69,7 @@ SHOWN = 10  # compounds that are printed; the file has all
     help="YAML file with changed settings under generate:.",
 )
 @click.option("--evaluate", is_flag=True, help="Hold the generator against the truth of the whole space as well.")
+@JOB_OPTIONS()
 @options.CODE(default="learning@localhost", help="Interpreter that trains.")
 @click.option("--dry-run", is_flag=True, help="Check every input and print what would be done; submit nothing.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here, as CSV.")
@@ -128,6 +131,7 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         choices["n"],
         protocol=choices["protocol"],
         overrides=overrides_of(choices),
+        options=training_options(choices["job_options"], code),
         exclude=sorted(exclude),
         evaluate=Bool(choices["evaluate"]),
         **given,

@@ -15,6 +15,7 @@ from aiida_perovskite.cli.campaigns import INTERPRET, active_run, campaign_group
 from aiida_perovskite.cli.common import (
     DATASET,
     DATASET_FILE,
+    JOB_OPTIONS,
     JSON,
     TARGET,
     clear_errors,
@@ -24,6 +25,7 @@ from aiida_perovskite.cli.common import (
     read_overrides,
     require_configured,
     stored_once,
+    training_options,
 )
 from aiida_perovskite.cli.running import require_daemon, wait_for
 
@@ -52,6 +54,7 @@ GIVEN = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--reference-levels", type=GIVEN, help="CSV of symbol, homo_ev, lumo_ev: your own prior.")
 @click.option("--overrides", type=GIVEN, help="YAML file with changed settings under levels: and interpret:.")
+@JOB_OPTIONS()
 @options.CODE(default="learning@localhost", help="Interpreter that trains.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Show progress until the campaign ends.")
 @options.DRY_RUN(help="Check every input and print what would be done; submit nothing.")
@@ -128,6 +131,7 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         target,
         protocol=choices["protocol"],
         overrides=read_overrides(choices["overrides"], {"levels", "interpret"}),
+        options=training_options(choices["job_options"], code),
         prior_weights=choices["prior_weights"],
         reference=reference_table(read_levels(path), path.stem) if path is not None else None,
     )
@@ -158,6 +162,7 @@ def summary(builder: ProcessBuilder) -> dict[str, Any]:
         "settings": builder["settings"].get_dict(),
         "analysis": builder["analysis"].get_dict(),
         "code": builder["code"].full_label,
+        "options": builder.get("options") or {},
     }
 
 

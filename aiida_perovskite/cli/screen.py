@@ -17,12 +17,14 @@ from aiida_perovskite.cli.common import (
     CAMPAIGN,
     DATASET,
     DATASET_FILE,
+    JOB_OPTIONS,
     JSON,
     TARGET,
     clear_errors,
     echo_json,
     latest_model,
     read_dataset,
+    read_job_options,
     read_overrides,
     require_configured,
     stored_once,
@@ -104,6 +106,7 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="YAML file with changed settings under screening:, train:, candidate:, stability:, relax:, gap:, ...",
 )
+@JOB_OPTIONS()
 @click.option("--code-learning", default="learning@localhost", show_default=True, help="Interpreter that trains.")
 @click.option(
     "--code-relax", default="chgnet@localhost", show_default=True, help="Interpreter with the geometries' engine."
@@ -222,6 +225,7 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         protocol=choices["preset"],
         protocols=protocols,
         overrides=overrides,
+        options=read_job_options(choices["job_options"]),
         engine=choices["engine"],
         **extra,
     )
@@ -317,6 +321,8 @@ def summary(campaign: str, builder: ProcessBuilder) -> dict[str, Any]:
             "code": port["code"].full_label,
             "parameters": port["parameters"].get_dict(),
         }
+        if port.get("options"):
+            content[step]["options"] = dict(port["options"])
     content["known"] = {name: table.n_rows for name, table in builder["known"].items()}
     if builder.get("known_phases") is not None:
         content["known_phases"] = builder["known_phases"].base.attributes.get("n_rows")

@@ -12,6 +12,7 @@ from aiida_perovskite.cli import cmd_root
 from aiida_perovskite.cli.common import (
     DATASET,
     DATASET_FILE,
+    JOB_OPTIONS,
     JSON,
     TARGET,
     clear_errors,
@@ -19,6 +20,7 @@ from aiida_perovskite.cli.common import (
     read_dataset,
     read_overrides,
     stored_once,
+    training_options,
 )
 from aiida_perovskite.cli.running import require_daemon, wait_for
 
@@ -34,6 +36,7 @@ from aiida_perovskite.cli.running import require_daemon, wait_for
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="YAML file with changed settings under `train:`.",
 )
+@JOB_OPTIONS()
 @click.option("--wait/--no-wait", default=True, help="Show progress until the training ends.", show_default=True)
 @options.DRY_RUN(help="Check the input and print the settings; submit nothing.")
 @JSON()
@@ -45,6 +48,7 @@ def cmd_train(
     code: object,
     protocol: str | None,
     overrides: Path | None,
+    job_options: Path | None,
     wait: bool,
     dry_run: bool,
     as_json: bool,
@@ -61,13 +65,13 @@ def cmd_train(
 
     table, column = read_dataset(dataset, dataset_file, target)
     settings = load_protocol("train", protocol, read_overrides(overrides).get("train"))
+    own = training_options(job_options, code)
     if dry_run:
-        echo_json({"dataset": table.base.attributes.all, "target": column, "settings": settings})
+        echo_json({"dataset": table.base.attributes.all, "target": column, "settings": settings, "options": own})
         return
     require_daemon()
-    node = submit(
-        TrainModelWorkChain, dataset=stored_once(table), target=Str(column), settings=Dict(settings), code=code
-    )
+    inputs = {"dataset": stored_once(table), "target": Str(column), "settings": Dict(settings), "code": code}
+    node = submit(TrainModelWorkChain, {**inputs, "options": own} if own else inputs)
     if wait:
         wait_for(node, quiet=as_json)
     if as_json:

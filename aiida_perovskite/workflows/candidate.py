@@ -106,7 +106,7 @@ class CandidateWorkChain(OnceMixin):
         formula: str,
         protocols: Mapping[str, str] | None = None,
         overrides: Mapping[str, Any] | None = None,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
         engines: Mapping[str, str | None] | None = None,
         **kwargs: Any,
     ) -> ProcessBuilder:
@@ -122,7 +122,7 @@ class CandidateWorkChain(OnceMixin):
             Name of the protocol and changed settings of each step, and of ``candidate``, ``stability``, ``masses`` and
             ``efficiency``.
         options
-            Job options of all engines.
+            Job options by step, those of all steps under ``all``: ``{"all": {...}, "gap": {...}}``.
         engines
             Step -> engine, None to leave it out; those of the protocol ``screening`` where not given.
 

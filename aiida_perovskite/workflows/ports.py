@@ -8,6 +8,7 @@ from typing import Any
 from aiida.orm import AbstractCode, Dict, Str
 
 from aiida_perovskite.workflows.interfaces import workflow_of
+from aiida_perovskite.workflows.job_options import checked_options
 from aiida_perovskite.workflows.protocols import load_protocol
 
 # Step that a user configures -> what it does, and the interface that does it.
@@ -23,6 +24,7 @@ STEPS = {
 
 # Protocol that is no engine's -> port of the candidate that takes it.
 PARTS = {"candidate": "rules", "stability": "stability", "masses": "masses", "efficiency": "efficiency"}
+TRAIN = "train"  # the step that is no engine's
 FREE = {"symmetry": "free"}  # what makes a relaxation unconstrained
 
 
@@ -56,7 +58,7 @@ def fill_ports(
     codes: Mapping[str, AbstractCode],
     protocols: Mapping[str, str | None],
     overrides: Mapping[str, Any],
-    options: Mapping[str, Any] | None,
+    options: Mapping[str, Mapping[str, Any]] | None,
 ) -> None:
     """Fill the ports of all steps from protocols.
 
@@ -68,11 +70,13 @@ def fill_ports(
         Step, or engine, -> code. A step without one takes that of another step with the same engine.
     protocols, overrides
         Name of the protocol and changed settings, by step or part.
+    options
+        Step, or ``all``, -> options of its jobs.
 
     Raises
     ------
     ValueError
-        If no installed engine offers a step, or no code is given for it.
+        If no installed engine offers a step, no code is given for it, or job options will not do.
     ProtocolError
         For a protocol or setting that does not exist.
     """
@@ -90,8 +94,8 @@ def fill_ports(
         builder[step]["engine"] = Str(engine)
         builder[step]["code"] = code
         builder[step]["parameters"] = Dict(load_protocol(f"{engine}_{interface}", protocols.get(step), changes))
-        if options:
-            builder[step]["options"] = dict(options)
+        if own := checked_options(options, step, code, {TRAIN, *STEPS}):
+            builder[step]["options"] = own
 
 
 def define_step(spec: Any, step: str, required: bool) -> None:

@@ -20,7 +20,8 @@ from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.candidate import CandidateWorkChain
 from aiida_perovskite.workflows.interfaces import how_it_ended
-from aiida_perovskite.workflows.ports import PARTS, STEPS, fill_ports, with_engine
+from aiida_perovskite.workflows.job_options import checked_options
+from aiida_perovskite.workflows.ports import PARTS, STEPS, TRAIN, fill_ports, with_engine
 from aiida_perovskite.workflows.protocols import load_protocol
 from aiida_perovskite.workflows.sharing import OnceMixin
 from aiida_perovskite.workflows.train import TrainModelWorkChain
@@ -125,6 +126,9 @@ class ScreeningWorkChain(OnceMixin):
             help="Training settings (protocol `train`).",
         )
         spec.input("code_learning", valid_type=AbstractCode, required=False, help="Interpreter that trains.")
+        spec.input(
+            "options_learning", valid_type=dict, non_db=True, required=False, help="Job options of the training."
+        )
         spec.input("model", valid_type=ModelCheckpointData, required=False, help="A trained model; no training then.")
         spec.input("space", valid_type=Dict, required=False, help="The space: `{preset: halide}` or lists of elements.")
         spec.input(
@@ -199,7 +203,7 @@ class ScreeningWorkChain(OnceMixin):
         protocol: str | None = None,
         protocols: Mapping[str, str] | None = None,
         overrides: Mapping[str, Any] | None = None,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
         engine: str | None = None,
         **kwargs: Any,
     ) -> ProcessBuilder:
@@ -219,7 +223,7 @@ class ScreeningWorkChain(OnceMixin):
         overrides
             Nested likewise: ``{"screening": ..., "train": ..., "relax": ..., "gap": ..., ...}``.
         options
-            Job options of all engines.
+            Job options by step, those of all steps under ``all``: ``{"all": {...}, "gap": {...}}``.
         engine
             Does every step that it offers, instead of the engine that the funnel's protocol names.
 
@@ -237,6 +241,8 @@ class ScreeningWorkChain(OnceMixin):
             builder.target = Str(target or "")
             builder.training = Dict(load_protocol("train", protocols.get("train"), overrides.get("train")))
             builder.code_learning = codes["learning"]
+            if own := checked_options(options, TRAIN, codes["learning"], STEPS):
+                builder.options_learning = own
             builder.known = {"dataset": dataset}
         if "candidates" not in kwargs:
             builder.space = Dict({key: value for key, value in funnel["space"].items() if value is not None})
@@ -275,6 +281,7 @@ class ScreeningWorkChain(OnceMixin):
             target=self.inputs.target,
             settings=self.inputs.training,
             code=self.inputs.code_learning,
+            **({"options": self.inputs.options_learning} if "options_learning" in self.inputs else {}),
         )
         self.report("training the gap model")
         return ToContext(train=running)

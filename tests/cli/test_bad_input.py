@@ -19,15 +19,6 @@ def test_prediction_without_a_model_says_how_to_get_one(refused: Callable[..., s
     assert "no trained model yet: run `aiida-perovskite train`" in refused("predict", "Cs2AgBiBr6")
 
 
-@pytest.fixture
-def codes(aiida_profile_clean: Any, aiida_localhost: Any, aiida_code_installed: Callable[..., Any]) -> None:
-    """The three codes that `setup profile` makes."""
-    for engine in ("learning", "chgnet", "gpaw"):
-        aiida_code_installed(
-            label=f"{engine}", default_calc_job_plugin="core.shell", filepath_executable=sys.executable
-        )
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -46,6 +37,8 @@ def codes(aiida_profile_clean: Any, aiida_localhost: Any, aiida_code_installed: 
         (["--from-table", "nan.csv", "--top", "3"], "3 candidates cannot be taken: the table holds 2"),
         (["--from-table", "hydride.csv"], "can be screened: no gap model takes hydrogen"),
         (["--from-table", "nan.csv", "--overrides", "space.yaml"], "not both"),
+        (["--job-options", "flat.yaml"], "must map steps to settings; the steps are absorption, all"),
+        (["--job-options", "queue.yaml"], "job options of train: there is no 'queue'; there are account"),
         (["--top", "3"], "--top says how many of --from-table"),
     ],
 )
@@ -60,6 +53,8 @@ def test_screen_refuses(
     monkeypatch.chdir(tmp_path)
     Path("misspelt.yaml").write_text("screening: {selection: {windw_ev: [1, 2]}}")
     Path("step.yaml").write_text("sreening: {}")
+    Path("flat.yaml").write_text("queue_name: short")
+    Path("queue.yaml").write_text("all: {queue: short}")
     Path("broken.yaml").write_text("screening: {")
     Path("space.yaml").write_text("screening: {space: {preset: halide}}")
     Path("hydride.csv").write_text("formula\nK2NaAlH6\n")
@@ -73,17 +68,22 @@ def test_screen_without_a_daemon_says_how_to_start_it(run: Callable[..., Any], c
     assert "`verdi daemon start`" in result.stderr
 
 
-def test_a_dry_run_says_what_would_be_done_and_stores_nothing(run: Callable[..., Any], codes: None) -> None:
+def test_a_dry_run_says_what_would_be_done_and_stores_nothing(
+    run: Callable[..., Any], codes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import json
 
     from aiida.orm import Data, QueryBuilder
 
+    monkeypatch.chdir(tmp_path)
     before = QueryBuilder().append(Data).count()
-    result = run("screen", "--dry-run", "-N", "7")
+    Path("options.yaml").write_text("all: {queue_name: short}\ngap: {max_wallclock_seconds: 60}")
+    result = run("screen", "--dry-run", "-N", "7", "--job-options", "options.yaml")
     assert result.exit_code == 0, result.output
     content = json.loads(result.stdout)
     assert content["selection"]["n_candidates"] == 7
     assert content["gap"]["engine"] == "gpaw"
+    assert content["gap"]["options"] == {"queue_name": "short", "max_wallclock_seconds": 60}
     assert QueryBuilder().append(Data).count() == before
 
 

@@ -91,7 +91,7 @@ def test_compounds_and_their_files(run: Callable[..., Any], python_code: Any, fi
         "seed": 1,
         "protocol": None,
     }
-    choices |= {"overrides": Path("small.yaml"), "evaluate": False, "code": python_code}
+    choices |= {"overrides": Path("small.yaml"), "job_options": None, "evaluate": False, "code": python_code}
     _, node = run_get_node(build(choices, store=True))
     assert node.is_finished_ok, node.exit_message
     finish(node, Path("compounds.csv"), Path("prototypes"), as_json=False)

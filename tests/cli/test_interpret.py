@@ -99,7 +99,7 @@ def test_a_campaign_is_explained(
     from aiida_perovskite.cli.interpret import build, finish
 
     choices = {"dataset": "gaps.csv", "dataset_file": None, "target": "gap_ev", "protocol": "fast", "code": python_code}
-    choices |= {"overrides": Path("small.yaml"), "prior_weights": (0.0,), "reference_levels": None}
+    choices |= {"overrides": Path("small.yaml"), "prior_weights": (0.0,), "reference_levels": None, "job_options": None}
     builder = build(choices, store=True)
     _, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message

@@ -86,6 +86,10 @@ def test_the_funnel_trains_and_relaxes_on_the_cluster(
         target=target,
         protocol="gaps",
         overrides={**LITTLE, "screening": {"space": SPACE, "selection": RULES, "n_electronic": 0}},
+        options={
+            "all": {"queue_name": "debug", "max_wallclock_seconds": 900},
+            "train": {"custom_scheduler_commands": "#SBATCH --gres=gpu:1", "append_text": "echo gpus $SLURM_JOB_GPUS"},
+        },
     )
     node = submit_and_await(builder, timeout=600)
     assert node.is_finished_ok, node.exit_message
@@ -95,6 +99,8 @@ def test_the_funnel_trains_and_relaxes_on_the_cluster(
     jobs = [child for child in node.called_descendants if isinstance(child, CalcJobNode)]
     assert len(jobs) == 3
     assert all(job.computer.label == "lab" and job.get_job_id().isdigit() for job in jobs)
+    (training,) = [job for job in jobs if "train" in job.inputs.arguments.get_list()]
+    assert "gpus 0" in training.get_scheduler_stdout()
     assert {finding.state for finding in computer_findings(python.computer)} == {"ok"}
 
 
