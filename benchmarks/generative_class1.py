@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--sizes", action="store_true", help="also smaller training sets")
     parser.add_argument("--choices", choices=("vae", "autoregressive"), help="only compare settings of this network")
     parser.add_argument("--choice-fits", type=int, default=3, help="fits per choice")
-    parser.add_argument("--together", type=int, help="networks' fits trained at once; by default all on a GPU, else 5")
+    parser.add_argument("--together", type=int, help="fits of a network trained at once; default all on a GPU, else 1")
     parser.add_argument("--updates", type=int, help="shorter or longer trainings of the networks, to try things")
     parser.add_argument("--work", type=Path, default=Path("generative-class1"), help="folder of what is finished")
     parser.add_argument("--output", type=Path, default=RESULTS)
