@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tomllib
 from importlib import import_module
+from importlib.metadata import entry_points
 from itertools import combinations
 from pathlib import Path
 
@@ -88,6 +89,25 @@ def test_entry_points_can_be_imported(group):
     for line in METADATA["options.entry_points"][group].strip().splitlines():
         module, _, attribute = line.partition("=")[2].strip().partition(":")
         assert callable(getattr(import_module(module), attribute)), line
+
+
+@pytest.mark.parametrize("group", ["aiida.workflows", "aiida.calculations"])
+def test_every_port_says_what_it_is(group):
+    """`verdi plugin list` is what a user reads before writing a builder."""
+
+    def silent(namespace, path):
+        for name, port in namespace.items():
+            if name == "metadata":  # AiiDA's own
+                continue
+            if not (port.help or "").strip():
+                yield f"{path}.{name}"
+            if hasattr(port, "items"):
+                yield from silent(port, f"{path}.{name}")
+
+    for entry in entry_points(group=group):
+        if entry.name.startswith("perovskite."):
+            spec = entry.load().spec()
+            assert [*silent(spec.inputs, entry.name), *silent(spec.outputs, entry.name)] == []
 
 
 def test_dependencies_have_lower_bounds_and_no_pins():

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 def enumerate_space(parameters: Dict) -> CompositionTableData:
     """Enumerate a space of compositions with charges, radii factors and whether ions are open-shell.
 
-    ``parameters`` is ``{"preset": "halide"}`` or lists of symbols ``ab_elements``, ``c_elements``, ``d_elements``.
+    Parameters
+    ----------
+    parameters
+        ``{"preset": "halide"}``, or lists of symbols ``ab_elements``, ``c_elements``, ``d_elements``.
     """
     import pandas as pd
 
@@ -56,7 +59,17 @@ def take_candidates(candidates: CompositionTableData, first: Int) -> dict[str, C
 
 @calcfunction  # type: ignore[untyped-decorator]
 def train_band_gap_model(dataset: CompositionTableData, target: Str, settings: Dict) -> dict[str, Any]:
-    """Train the gap model inside the interpreter: for small data and tests; a campaign trains as a job."""
+    """Train the gap model inside the interpreter: for small data and tests; a campaign trains as a job.
+
+    Parameters
+    ----------
+    dataset
+        Column ``formula`` and the target.
+    target
+        Column of the gaps, in eV.
+    settings
+        Of `TrainingSettings`.
+    """
     import tempfile
     from pathlib import Path
 
@@ -86,7 +99,14 @@ def predict_band_gaps(
 ) -> CompositionTableData:
     """Predict gap, interval and probability of lying in the window for every composition of ``space``.
 
-    ``parameters`` holds ``window_ev`` (two numbers) and ``confidence`` (of the interval).
+    Parameters
+    ----------
+    model
+        A gap model, as `train` trains it.
+    space
+        Column ``formula``.
+    parameters
+        ``window_ev`` (two numbers) and ``confidence`` (of the interval).
     """
     settings = parameters.get_dict()
     predictions = model.load_gap_model().predict(
@@ -105,9 +125,21 @@ def select_candidates(
 ) -> dict[str, Any]:
     """Apply the funnel's filters to the predictions and rank what survives.
 
-    ``known`` are the tables whose compounds need no calculation any more. Outputs: ``selection`` (the ranked table)
-    and ``funnel`` (the counts of the stages). Where the compounds were handed over, ``refused`` is what
-    `take_candidates` left out of them, and ``dropped`` says of each that does not survive why.
+    Parameters
+    ----------
+    predictions
+        As `predict_band_gaps` makes them.
+    space
+        The same compositions with charges and factors.
+    settings
+        Of `SelectionSettings`.
+    refused
+        What `take_candidates` left out, where the compounds were handed over.
+    known
+        Tables whose compounds need no calculation any more.
+
+    Outputs: ``selection`` (the ranked table) and ``funnel`` (the counts of the stages); where the compounds were handed
+    over, ``dropped`` says of each that does not survive why.
     """
     import pandas as pd
 

@@ -60,7 +60,21 @@ def generate_compositions(
 ) -> dict[str, Any] | ExitCode:
     """Propose compounds for a target such as ``formation energy < -2.3 eV/atom``, ranked by predicted energy.
 
-    ``dataset`` is what the model was trained on, ``settings`` are those of `DesignSettings`, ``exclude`` holds symbols.
+    Parameters
+    ----------
+    model
+        A generator.
+    dataset
+        What it was trained on.
+    target
+        Of the formation energy, in eV/atom.
+    n
+        How many compounds.
+    settings
+        Of `DesignSettings`.
+    exclude
+        Symbols of elements that are not wanted.
+
     Outputs: ``compositions`` (table) and ``summary``.
     """
     from aiida_perovskite.learning.generative.design import DesignSettings, EnergyTarget, design
@@ -86,7 +100,16 @@ def evaluate_generator(
 ) -> dict[str, Any] | ExitCode:
     """Hold a generator against the truth of the whole space, a regression on all rows of its table.
 
-    ``settings`` are those of `EvaluationSettings`. Outputs: ``evaluation`` (metrics by class) and ``truth`` (its files,
+    Parameters
+    ----------
+    model
+        A generator.
+    dataset
+        What it was trained on.
+    settings
+        Of `EvaluationSettings`.
+
+    Outputs: ``evaluation`` (metrics by class) and ``truth`` (its files,
     as `Truth.load` reads them).
     """
     import tempfile

@@ -27,6 +27,13 @@ REFERENCE_COLUMNS = ["symbol", "homo_ev", "lumo_ev"]
 def predict_levels(model: ModelCheckpointData, table: CompositionTableData) -> CompositionTableData | ExitCode:
     """Let every network of a level model speak about the compounds of a table: levels, weights, attention.
 
+    Parameters
+    ----------
+    model
+        Level networks, as `interpret` trains them.
+    table
+        Column ``formula``.
+
     The result has the column ``member`` and those of `aiida_perovskite.learning.levels.levels_frame`.
     """
     from aiida_perovskite.learning.interpretation import levels_of_members
@@ -50,6 +57,8 @@ def reduce_dimensions(
         One row per sample; all columns but ``labels`` (by default ``formula``) are numbers.
     settings
         Of `FamilySettings`: ``components``, ``standardise``.
+    labels
+        Names of the columns that are no numbers but say what a row is.
 
     Outputs: ``scores`` (labels, pc1, ...) and ``components`` (explained variance and loadings).
     """
@@ -83,6 +92,8 @@ def cluster(table: CompositionTableData, settings: Dict, labels: List | None = N
         One row per sample; all columns but ``labels`` (by default ``formula``) are numbers.
     settings
         Of `FamilySettings`.
+    labels
+        Names of the columns that are no numbers but say what a row is.
 
     Outputs: ``rows`` (labels, principal components, cluster, silhouette), ``scan`` over the numbers of clusters,
     ``components``, ``stability`` and ``summary``. Some thousand rows take minutes: then lower ``bootstrap_runs``,
@@ -103,7 +114,16 @@ def cluster(table: CompositionTableData, settings: Dict, labels: List | None = N
 def solid_state_baseline(dataset: CompositionTableData, target: Str, settings: Dict) -> dict[str, Any] | ExitCode:
     """Compute gaps from solid-state energies, as tabulated and as fitted to the gaps of the table.
 
-    ``settings`` are those of `SseSettings`. Outputs: ``gaps`` (by compound), ``energies`` (by ion or, where the
+    Parameters
+    ----------
+    dataset
+        Column ``formula`` and the target.
+    target
+        Column of the gaps, in eV.
+    settings
+        Of `SseSettings`.
+
+    Outputs: ``gaps`` (by compound), ``energies`` (by ion or, where the
     table has no ion, element), ``errors``.
     """
     import numpy as np

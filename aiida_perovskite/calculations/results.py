@@ -69,7 +69,15 @@ def mass_columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def collect_results(selection: CompositionTableData, failures: Dict, **candidates: Dict) -> CompositionTableData:
     """Join predictions and computed numbers into the campaign's results: one row per candidate.
 
-    ``candidates`` holds ``summary_<formula>`` and ``verdict_<formula>`` Dicts, ``failures`` formula -> what went wrong.
+    Parameters
+    ----------
+    selection
+        The ranked table of `select_candidates`.
+    failures
+        Formula -> what went wrong.
+    candidates
+        ``summary_<formula>`` and ``verdict_<formula>`` of each.
+
     References, which are in no selection, come without a prediction.
     """
     import pandas as pd

@@ -79,21 +79,23 @@ class CandidateWorkChain(OnceMixin):
         spec.output("structure", valid_type=StructureData, help="The structure that the gap belongs to.")
         spec.output("geometry", valid_type=Dict, help="Numbers of the relaxation.")
         spec.output("gap", valid_type=Dict, required=False, help="Gaps and edges; eV.")
-        for name in ("bands_pbe", "bands_hse06", "bands_hse06_soc"):
-            spec.output(name, valid_type=BandsData, required=False)
+        for name, method in (("pbe", "PBE"), ("hse06", "HSE06"), ("hse06_soc", "HSE06 + spin-orbit")):
+            help_text = f"{method} eigenvalues on the grid of the gap."
+            spec.output(f"bands_{name}", valid_type=BandsData, required=False, help=help_text)
         spec.output("stability", valid_type=Dict, required=False, help="Decomposition enthalpies and their phases.")
         spec.output("band_structure", valid_type=BandsData, required=False, help="Bands along G-X-W-L-G-K.")
         spec.output("densities", valid_type=ArrayData, required=False, help="Projected densities of states.")
         spec.output("masses", valid_type=Dict, required=False, help="Effective masses, one row a band.")
+        spec.output_namespace("relaxed", help="The same after the relaxation that keeps nothing, if it distorts.")
         for prefix in ("", "relaxed."):
             spec.output(f"{prefix}absorption", valid_type=ArrayData, required=False, help="Shifted spectrum.")
             spec.output(f"{prefix}optics", valid_type=Dict, required=False, help="Gaps, onset and shift; eV.")
             spec.output(f"{prefix}efficiency", valid_type=Dict, required=False, help="SLME at one thickness.")
-            spec.output(f"{prefix}efficiency_curves", valid_type=ArrayData, required=False)
-        spec.output("relaxed.structure", valid_type=StructureData, required=False)
+            spec.output(f"{prefix}efficiency_curves", valid_type=ArrayData, required=False, help="Over thickness.")
+        spec.output("relaxed.structure", valid_type=StructureData, required=False, help="The distorted one.")
         spec.output("relaxed.geometry", valid_type=Dict, required=False, help="Space group, and whether it is new.")
-        spec.output("relaxed.gap", valid_type=Dict, required=False)
-        spec.output("relaxed.stability", valid_type=Dict, required=False)
+        spec.output("relaxed.gap", valid_type=Dict, required=False, help="Gaps and edges; eV.")
+        spec.output("relaxed.stability", valid_type=Dict, required=False, help="Enthalpies.")
         spec.output("summary", valid_type=Dict, required=False, help="The row of the results table.")
         spec.output("verdict", valid_type=Dict, required=False, help="Stage, passed or not, and the reason.")
         for status, label, what in FAILED.values():

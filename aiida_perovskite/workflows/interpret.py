@@ -147,6 +147,7 @@ class InterpretWorkChain(OnceMixin):
             help="By prior weight (`prior_0_001`): `model`, `metrics`, `cross_validation`, `history`, `levels`, "
             f"{', '.join(f'`{name}`' for name in (*FAMILY_TABLES, *FAMILY_NUMBERS))}.",
         )
+        spec.output_namespace("sse", help="Gaps by solid-state energies, the baseline.")
         spec.output("sse.gaps", valid_type=CompositionTableData, required=False, help="Gaps by solid-state energies.")
         spec.output(
             "sse.energies",

@@ -176,11 +176,9 @@ class ScreeningWorkChain(OnceMixin):
             cls.collect,
         )
         spec.output("space", valid_type=CompositionTableData, help="Every composition, with charges and factors.")
-        spec.output("model", valid_type=ModelCheckpointData)
-        spec.output("metrics", valid_type=Dict, required=False)
-        spec.output("cross_validation", valid_type=CompositionTableData, required=False)
-        spec.output("history", valid_type=CompositionTableData, required=False)
-        spec.output("learning_curve", valid_type=CompositionTableData, required=False)
+        spec.expose_outputs(TrainModelWorkChain)
+        for name in ("metrics", "cross_validation"):  # a model that was given comes without
+            spec.outputs[name].required = False
         spec.output("predictions", valid_type=CompositionTableData, help="Gap, interval, probability, domain.")
         spec.output("selection", valid_type=CompositionTableData, help="Survivors of the funnel, ranked.")
         spec.output("funnel", valid_type=Dict, help="Counts of the stages.")

@@ -31,7 +31,7 @@ class AimsBaseWorkChain(OnceMixin, BaseRestartWorkChain):
     def define(cls, spec: Any) -> None:
         """Define ports, outline and exit codes: those of the job."""
         super().define(spec)
-        spec.expose_inputs(AimsCalculation, namespace="aims")
+        spec.expose_inputs(AimsCalculation, namespace="aims", namespace_options={"help": "Inputs of the job."})
         spec.inputs["max_iterations"].default = lambda: Int(MAX_RUNS)
         spec.expose_outputs(AimsCalculation)
         spec.outline(
