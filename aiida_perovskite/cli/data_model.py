@@ -32,13 +32,14 @@ def model_list(raw: bool) -> None:
 
     from aiida_perovskite.data.model import ModelCheckpointData
 
-    columns = ["id", "attributes.target", "attributes.n_training", "attributes.n_members", "attributes.metrics.mae_ev"]
+    told = ["architecture", "target", "n_training", "n_members", "metrics.mae_ev"]
+    columns = ["id", *(f"attributes.{name}" for name in told)]
     rows = QueryBuilder().append(ModelCheckpointData, project=columns).all()
     if raw:
         for row in rows:
             click.echo("\t".join(map(str, row)))
     else:
-        echo.echo_tabulate(rows, headers=["PK", "Target", "Compounds", "Members", "MAE (eV)"])
+        echo.echo_tabulate(rows, headers=["PK", "Kind", "Target", "Compounds", "Members", "MAE (eV)"])
 
 
 @cmd_model.command("show")

@@ -103,3 +103,25 @@ def test_help_shows_an_example(run: Callable[..., Any]) -> None:
     result = run("setup", "species", "--help")
     assert result.exit_code == 0
     assert "aiida-perovskite setup species FHIaims/species_defaults/defaults_2020/light" in result.output
+
+
+def test_species_through_verdi(run: Callable[..., Any], light: Path, tmp_path: Path) -> None:
+    from aiida.orm import load_group
+    from click.testing import CliRunner
+
+    from aiida_perovskite.cli.data_species import cmd_species_data
+
+    assert run("setup", "species", str(light)).exit_code == 0
+    bismuth = load_group("defaults_2020/light").get_species("Bi")
+    assert run("setup", "species", str(light), "--label", "mine").exit_code == 0
+
+    def verdi(*arguments: str) -> Any:
+        return CliRunner().invoke(cmd_species_data, list(arguments))
+
+    rows = [line.split("\t") for line in verdi("list", "--raw").output.splitlines()]
+    assert [row[1] for row in rows if row[4] == "defaults_2020/light"] == ["Ag", "Bi", "Br", "Cs"]
+    assert bismuth.sha256 in verdi("show", str(bismuth.pk)).output
+    path = tmp_path / "83_Bi_default"
+    assert verdi("export", str(bismuth.pk), "-o", str(path)).exit_code == 0
+    assert path.read_text() == verdi("export", str(bismuth.pk)).output == species_text("Bi")
+    assert "--overwrite replaces it" in verdi("export", str(bismuth.pk), "-o", str(path)).output
