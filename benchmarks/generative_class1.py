@@ -244,7 +244,8 @@ class Comparison(Study):
             row |= statistics(found, ("training_js_distance", "unique", "rediscovered"))
             row |= {f"held_out_{name}": value for name, value in self.kept(tenth_out).items()}
             rows.append((row, statistics(found, METRICS[:-1])))
-        best = selection.knee([row["training_js_distance"] for row, _ in rows], [row["unique"] for row, _ in rows])
+        distances, uniques = ([row[name] for row, _ in rows] for name in ("training_js_distance", "unique"))
+        best = selection.choose(distances, uniques, selection.THESIS_DISTANCE)
         return [row | {"chosen": index == best} | truth for index, (row, truth) in enumerate(rows)]
 
     def run(self, jobs: list[Job]) -> None:

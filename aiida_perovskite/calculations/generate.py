@@ -164,6 +164,93 @@ def write_benchmark_settings(settings: Dict) -> SinglefileData:
     return json_file({**settings.get_dict(), "models": chosen.complete()}, "settings.json")
 
 
+@calcfunction  # type: ignore[untyped-decorator]
+def choose_settings(
+    dataset: CompositionTableData, settings: Dict, lost: Dict, **quantities: Dict
+) -> dict[str, Any] | ExitCode:
+    """Put the fits of a search together, and choose settings by what the training rows say.
+
+    Parameters
+    ----------
+    dataset
+        Training rows.
+    settings
+        Of `SearchSettings`.
+    lost
+        `fit_label` -> why its job gave nothing.
+    **quantities
+        `fit_label` -> what the other jobs said.
+
+    Returns
+    -------
+    dict
+        ``fits``, ``draws`` (tables), ``summary`` and, unless every draw failed, ``chosen``: settings as the protocol
+        ``generate`` has them.
+    """
+    from aiida_perovskite.learning.generative.design import DesignSettings
+    from aiida_perovskite.learning.generative.evaluation import EvaluationSettings
+    from aiida_perovskite.learning.generative.search import SearchSettings, summarise
+
+    given = SearchSettings.from_dict(settings.get_dict())
+    said: dict[str, Any] = {label: one.get_dict() for label, one in quantities.items()}
+    said |= {label: {"error": why} for label, why in lost.get_dict().items()}
+    places = [(draw, seed) for draw in range(1, given.draws + 1) for seed in given.seeds]
+    found = summarise(given, elpasolite_table(dataset), {place: said[fit_label(*place)] for place in places})
+    outputs: dict[str, Any] = {
+        "fits": CompositionTableData.from_frame(found.fits, name="fits"),
+        "draws": CompositionTableData.from_frame(found.draws, name="draws"),
+    }
+    summary = {"most_js_distance": found.limit, "fits_lost": len(lost.get_dict()), "draw": None, "seed": None}
+    if found.chosen is not None:
+        summary |= {name: found.chosen[name] for name in ("draw", "seed")}
+        training = {"name": given.model, "seed": found.chosen["seed"], "settings": found.chosen["settings"]}
+        rest = {"design": DesignSettings().to_dict(), "evaluation": EvaluationSettings().to_dict()}
+        outputs["chosen"] = Dict({**training, **rest})
+    return {**outputs, "summary": Dict(summary)}
+
+
+def fit_label(draw: int, seed: int) -> str:
+    """Return how links call a fit of a search."""
+    return f"fit_{draw}_seed_{seed}"
+
+
+@calcfunction  # type: ignore[untyped-decorator]
+def join_sizes(
+    dataset: CompositionTableData, settings: Dict, lost: Dict, **metrics: CompositionTableData
+) -> dict[str, Any]:
+    """Put the metrics of a study of training-set sizes into one table.
+
+    Parameters
+    ----------
+    dataset
+        All training rows.
+    settings
+        Of `SizesSettings`.
+    lost
+        Label of a part -> why its job gave nothing.
+    **metrics
+        Label of a part -> the table of its benchmark.
+
+    Returns
+    -------
+    dict
+        ``metrics``, with ``training_rows`` and ``permuted`` beside each model, and ``summary``.
+    """
+    import pandas as pd
+
+    from aiida_perovskite.learning.generative.sizes import SizesSettings
+
+    table = elpasolite_table(dataset)
+    rows = []
+    for part in SizesSettings.from_dict(settings.get_dict()).parts():
+        if part.label in metrics:
+            frame = metrics[part.label].to_frame()
+            (own,) = frame[frame["model"] == part.model].to_dict("records")  # the thesis's own rows may follow
+            rows.append({**part.row(table), **own})
+    joined = CompositionTableData.from_frame(pd.DataFrame(rows), name="metrics")
+    return {"metrics": joined, "summary": Dict({"lost": lost.get_dict(), "rows": len(table.codes)})}
+
+
 def elpasolite_table(dataset: CompositionTableData) -> ElpasoliteTable:
     """Return the training table that a node holds.
 

@@ -187,6 +187,25 @@ def generator_training_job(
     return learning_job(code, "train-generator", _with_table(table, settings), arguments, retrieved)
 
 
+def trial_job(
+    code: AbstractCode,
+    table: SinglefileData,
+    settings: SinglefileData,
+    generator: str,
+    seed: int,
+    energy_class: int,
+    samples: int,
+    device: str,
+    options: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the inputs of a ShellJob that does a fit of a search: ``... learning try-generator``."""
+    numbers = {"--seed": seed, "--energy-class": energy_class, "--samples": samples}
+    arguments = ["--generator", generator, "--device", device]
+    arguments += [word for name, number in numbers.items() for word in (name, str(number))]
+    retrieved = job_options(options, [*GENERATOR_FILES, "quantities.json"], "perovskite.trial")
+    return learning_job(code, "try-generator", _with_table(table, settings), arguments, retrieved)
+
+
 def design_job(
     code: AbstractCode,
     model: FolderData,

@@ -18,18 +18,31 @@ class GeneratorParser(LearningParser):
 
     _what = "the training"
     _required = tuple(GENERATOR_FILES.values())
+    _files = _required
 
     def parse_files(self) -> ExitCode | None:
         """Hand out the generator."""
         import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
-            self.write(folder, *self._required)
+            self.write(folder, *self._files)
             try:
                 self.out("model", ModelCheckpointData.from_folder(Path(folder)))
             except ValueError as error:
                 return ExitCode(ERROR_BAD_MODEL, f"the checkpoint cannot be read: {error}")
         return None
+
+
+class TrialParser(GeneratorParser):
+    """Output ``quantities`` and, unless the training gave nothing, ``model``."""
+
+    _what = "the fit"
+    _required = ("quantities.json",)
+
+    def parse_files(self) -> ExitCode | None:
+        """Hand out what the training set says of the fit, and the generator."""
+        self.out_numbers("quantities")
+        return super().parse_files() if all(self.has(name) for name in self._files) else None
 
 
 class DesignParser(LearningParser):

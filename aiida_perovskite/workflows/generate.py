@@ -15,7 +15,7 @@ from aiida_perovskite.calculations.generate import (
     write_generator_settings,
 )
 from aiida_perovskite.calculations.interpret import write_checkpoint
-from aiida_perovskite.calculations.jobs import design_job, evaluation_job, generator_training_job
+from aiida_perovskite.calculations.jobs import design_job, evaluation_job, generator_training_job, learning_digest
 from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.interfaces import how_it_ended
@@ -119,6 +119,11 @@ class GeneratorJobWorkChain(RestartWorkChain):
         spec.input(
             "options", valid_type=dict, non_db=True, required=False, help="Job options: resources, walltime, ..."
         )
+
+    @classmethod
+    def content_digests(cls, inputs: Mapping[str, Any]) -> list[str]:
+        """Return a digest of the programs that the job runs."""
+        return [learning_digest()]
 
 
 class TrainGeneratorWorkChain(GeneratorJobWorkChain):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +22,7 @@ from aiida_perovskite.workflows.interfaces import how_it_ended
 from aiida_perovskite.workflows.job_options import checked_options
 from aiida_perovskite.workflows.ports import PARTS, STEPS, TRAIN, fill_ports, with_engine
 from aiida_perovskite.workflows.protocols import load_protocol
-from aiida_perovskite.workflows.sharing import OnceMixin
+from aiida_perovskite.workflows.sharing import QueueMixin
 from aiida_perovskite.workflows.train import TrainModelWorkChain
 
 # What a candidate is given as the campaign was.
@@ -105,12 +104,14 @@ def spelled(formulas: list[str]) -> list[str]:
     return list(dict.fromkeys(Composition.parse(text).formula for text in formulas))
 
 
-class ScreeningWorkChain(OnceMixin):
+class ScreeningWorkChain(QueueMixin):
     """Screen a space of double perovskites and compute the best candidates.
 
     One failed candidate does not sink the funnel: it is a row of ``results`` with the reason. The WorkChain fails only
     if every candidate did.
     """
+
+    _queued = CANDIDATE
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -322,8 +323,7 @@ class ScreeningWorkChain(OnceMixin):
         self.ctx.chosen = ranked + references
         # What began during the training is taken up first.
         self.ctx.queue = sorted(self.ctx.chosen, key=lambda name: self.submitted(f"{CANDIDATE}{name}") is None)
-        for _ in range(min(self.inputs.max_concurrent.value, len(self.ctx.queue))):
-            self._submit_next()
+        self.submit_first(self.inputs.max_concurrent.value)
 
     def collect(self) -> ExitCode | None:
         """Join everything into the results table."""
@@ -345,7 +345,7 @@ class ScreeningWorkChain(OnceMixin):
     def _references(self) -> list[str]:
         return list(self.inputs.references.get_list()) if "references" in self.inputs else []
 
-    def _submit_next(self) -> None:
+    def submit_next(self) -> None:
         """Submit the next candidate of the queue."""
         formula = self.ctx.queue.pop(0)
         self.to_context(**{f"{CANDIDATE}{formula}": self._submit_candidate(formula)})
@@ -369,18 +369,3 @@ class ScreeningWorkChain(OnceMixin):
             window_ev=List(self.inputs.selection["window_ev"]),
             **inputs,
         )
-
-    def _on_awaitable_finished(self, awaitable: Any) -> None:
-        """Keep the given number of candidates in flight.
-
-        The base class resumes the outline only when every awaited child has ended; a candidate that ends therefore
-        submits the next one here, before the base class looks at what is left. A worker that dies in between repeats
-        this from the queue of the last checkpoint, and `_submit_next` finds what had been submitted.
-        """
-        if self.ctx.get("queue") and awaitable.key.startswith(CANDIDATE):
-            self._submit_next()
-            new = self._awaitables[-1]
-            self.runner.call_on_process_finish(
-                new.pk, functools.partial(self.call_soon, self._on_awaitable_finished, new)
-            )
-        super()._on_awaitable_finished(awaitable)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from aiida.common import LinkType
 from aiida.engine import WorkChain
@@ -55,6 +56,37 @@ class OnceMixin(WorkChain):
         node: ProcessNode = self.submit(workflow, **inputs, metadata={"call_link_label": label})
         node.base.extras.set(SHARED_KEY, key)
         return node
+
+
+class QueueMixin(OnceMixin):
+    """WorkChains that keep a number of processes in flight, the rest waiting in ``ctx.queue``."""
+
+    _queued: ClassVar[str]
+    """How the link labels of those processes begin."""
+
+    def submit_next(self) -> None:
+        """Take the first of the queue, submit its process, and add it to the context under its link label."""
+        raise NotImplementedError
+
+    def submit_first(self, number: int) -> None:
+        """Submit the first ones of the queue; each one that ends makes room for the next."""
+        for _ in range(min(number, len(self.ctx.queue))):
+            self.submit_next()
+
+    def _on_awaitable_finished(self, awaitable: Any) -> None:
+        """Keep the given number of processes in flight.
+
+        The base class resumes the outline only when every awaited child has ended; one that ends therefore submits the
+        next one here, before the base class looks at what is left. A worker that dies in between repeats this from the
+        queue of the last checkpoint, and `submit_next` finds what had been submitted.
+        """
+        if self.ctx.get("queue") and awaitable.key.startswith(self._queued):
+            self.submit_next()
+            new = self._awaitables[-1]
+            self.runner.call_on_process_finish(
+                new.pk, functools.partial(self.call_soon, self._on_awaitable_finished, new)
+            )
+        super()._on_awaitable_finished(awaitable)
 
 
 def shared_key(workflow: type[OnceMixin], inputs: Mapping[str, Any]) -> str:

@@ -73,3 +73,60 @@ def test_from_a_table_to_nodes_and_a_report(aiida_profile_clean: Any, python_cod
 def test_settings_that_make_no_sense_are_refused(python_code: Any, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         builder(python_code, {**SETTINGS, **changes})
+
+
+def sizes_builder(code: Any, **overrides: Any) -> Any:
+    from aiida_perovskite.data.table import CompositionTableData
+    from aiida_perovskite.workflows.generative_study import GenerativeSizesWorkChain
+
+    table = CompositionTableData.from_frame(smooth_frame(200), name="energies")
+    small = {"models": {"independent": {}}, "sizes": [100, None], "fits": 2, "energy_class": 4, "samples": 200}
+    return GenerativeSizesWorkChain.get_builder_from_protocol(
+        code, table, overrides={**small, "max_concurrent": 4, **overrides}
+    )
+
+
+def test_sizes_with_and_without_the_exchange_of_a_and_b(aiida_profile_clean: Any, python_code: Any) -> None:
+    """A job each; a study of a part of it computes nothing."""
+    from aiida.engine import run_get_node
+    from aiida.orm import CalcJobNode, QueryBuilder
+
+    _, node = run_get_node(sizes_builder(python_code))
+    assert node.is_finished_ok, node.exit_message
+    assert QueryBuilder().append(CalcJobNode).count() == 4
+    metrics = node.outputs.metrics.to_frame()
+    assert list(zip(metrics["training_rows"], metrics["permuted"], strict=True)) == [
+        (100, True),
+        (400, True),
+        (100, False),
+        (200, False),
+    ]
+    assert (metrics["fits"] == 2).all()
+    assert metrics["precision"].nunique() == 4, "each part has learned other rows"
+    assert metrics["precision_std"].notna().all()
+    assert node.outputs.summary["lost"] == {}
+
+    _, part = run_get_node(sizes_builder(python_code, sizes=[None], permuted=[False]))
+    assert part.is_finished_ok, part.exit_message
+    assert part.outputs.metrics.to_frame()["training_rows"].tolist() == [200]
+    assert QueryBuilder().append(CalcJobNode).count() == 4
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"sizes": [300]}, "300 rows cannot be drawn: the table holds 200, each compound in one order"),
+        ({"sizes": []}, "sizes = .* is out of its range"),
+        ({"sizes": 100}, "must be lists"),
+        ({"models": {"flow": {}}}, "There is no generator 'flow'"),
+        ({"permuted": ["both"]}, "true, false or both"),
+        ({"energy_class": 11}, "numbers from 1 to 10"),
+    ],
+)
+def test_sizes_that_make_no_sense_are_refused(
+    aiida_profile_clean: Any, python_code: Any, overrides: dict[str, Any], words: str
+) -> None:
+    from aiida.engine import run_get_node
+
+    with pytest.raises(ValueError, match=words):
+        run_get_node(sizes_builder(python_code, **overrides))

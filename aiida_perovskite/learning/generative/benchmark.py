@@ -65,6 +65,10 @@ class BenchmarkSettings:
     """Independent draws per fit and class."""
     seed: int = 0
     """Of the first fit; its draws have this plus `study.SAMPLE_SEED`."""
+    training_rows: int | None = None
+    """How many rows each fit learns, drawn at random with its seed; None for all."""
+    both_orders: bool = True
+    """Whether each compound is learned with A and B exchanged as well."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(dict.fromkeys(self.classes)))
@@ -73,6 +77,10 @@ class BenchmarkSettings:
         for name, least in (("fits", 1), ("samples", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise SettingsError(f"{name} = {getattr(self, name)} is out of its range: at least {least}.")
+        if self.training_rows is not None and self.training_rows < 2:
+            raise SettingsError(
+                f"training_rows = {self.training_rows} is out of its range: at least 2, or none for all."
+            )
         if not self.classes or not set(self.classes) <= set(range(1, N_CLASSES + 1)):
             raise SettingsError(f"classes = {list(self.classes)} is out of its range: numbers from 1 to {N_CLASSES}.")
         self.complete()  # refuses models and settings that do not exist
@@ -84,12 +92,15 @@ class BenchmarkSettings:
         if unknown := sorted(set(values) - set(known)):
             raise SettingsError(f"Unknown settings {', '.join(unknown)}; known are {', '.join(known)}.")
         whole = [values.get(name, 1) for name in ("fits", "samples", "seed")]
+        whole += [] if values.get("training_rows") is None else [values["training_rows"]]
         classes = values.get("classes", [1])
         models = values.get("models", {"random": {}})
         if not isinstance(classes, list | tuple) or not all(type(one) is int for one in [*whole, *classes]):
-            raise SettingsError("fits, samples and seed must be whole numbers, classes a list of such.")
+            raise SettingsError("fits, samples, seed and training_rows must be whole numbers, classes a list of such.")
         if not isinstance(models, Mapping) or not all(isinstance(one, Mapping) for one in models.values()):
             raise SettingsError("models must map names to settings.")
+        if not isinstance(values.get("both_orders", True), bool):
+            raise SettingsError("both_orders must be true or false.")
         return cls(**values)
 
     def complete(self) -> dict[str, dict[str, Any]]:
@@ -103,7 +114,8 @@ class BenchmarkSettings:
     def fits_of(self, model: str) -> list[Fit]:
         """Return the fits of a model."""
         settings = self.settings_of(model)
-        return [Fit(model, settings, None, self.seed + number) for number in range(self.fits)]
+        seeds = [self.seed + number for number in range(self.fits)]
+        return [Fit(model, settings, self.training_rows, seed, self.both_orders) for seed in seeds]
 
 
 FRAMES = ("metrics", "fits", "saturation", "js_matrix", "elements", "energies")
@@ -271,7 +283,8 @@ def _collect(
             updates = getattr(settings.settings_of(model), "updates", 0)
             row = statistics([one["metrics"] for one in own], SHOWN)
             metrics.append({**first, "model": model, **counts, "updates": updates, **row})
-        if tuple(study.table.counts.tolist()) == THESIS_CLASS_COUNTS:  # on other data its numbers say nothing
+        whole = settings.training_rows is None and settings.both_orders
+        if whole and tuple(study.table.counts.tolist()) == THESIS_CLASS_COUNTS:  # on other data they say nothing
             metrics += [{**first, **row} for row in thesis_rows(number, settings.samples)]
     fits = [
         {"class": number, "model": model, "seed": fit.seed, **one.get("metrics", {}), "error": one.get("error")}

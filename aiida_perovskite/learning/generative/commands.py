@@ -144,7 +144,52 @@ def benchmark_generators(table: Path, settings: Path | None, device: str, output
     click.echo(f"{len(chosen.models)} models compared. Tables in {output}.")
 
 
-COMMANDS = (train_generator, sample_generator, evaluate_generator, benchmark_generators)
+@click.command("try-generator")
+@TABLE
+@click.option("--generator", required=True, type=click.Choice(list(GENERATORS)), help="Kind of generator.")
+@click.option("--settings", type=PATH, help="JSON object of its settings [default: {}].")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the training.")
+@click.option("--energy-class", type=int, default=1, show_default=True, help="Class that is asked for.")
+@click.option("--samples", type=click.IntRange(1), default=10_000, show_default=True, help="Number of draws.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--output", required=True, type=PATH, help="Folder for the quantities and the generator.")
+def try_generator(
+    table: Path,
+    generator: str,
+    settings: Path | None,
+    seed: int,
+    energy_class: int,
+    samples: int,
+    device: str,
+    output: Path,
+) -> None:
+    """Train a generator, and say what the training rows can tell of its samples of a class: a fit of a search.
+
+    quantities.json then holds the JS distance to the class and the number of different compositions, or why there are
+    none: a training that diverges is a result here. A training that was interrupted resumes when the same command is
+    given again.
+    """
+    from ..checkpoint import write_json
+    from .search import try_settings
+
+    fitted, quantities = try_settings(
+        read_elpasolites(table),
+        generator,
+        read_json_settings(settings),
+        seed,
+        energy_class,
+        samples,
+        progress=lambda line: click.echo(line, err=True),
+        workdir=output,
+        device=device,
+    )
+    if fitted is not None:
+        fitted.save(output)
+    write_json(output / "quantities.json", quantities)
+    click.echo(", ".join(f"{name} {value}" for name, value in quantities.items()))
+
+
+COMMANDS = (train_generator, sample_generator, evaluate_generator, benchmark_generators, try_generator)
 
 
 def read_elpasolites(path: Path) -> ElpasoliteTable:

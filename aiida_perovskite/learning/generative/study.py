@@ -122,12 +122,16 @@ def statistics(found: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> di
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit: which model, with which settings, on how many rows (None: all), with which seed of fit and subset."""
+    """One fit: which model, with which settings, on how many rows (None: all), with which seed of fit and subset.
+
+    Without ``both_orders``, each compound is learned once, A and B as the table has them.
+    """
 
     model: str
     settings: GeneratorSettings
     size: int | None
     seed: int
+    both_orders: bool = True
 
     @property
     def key(self) -> str:
@@ -138,7 +142,7 @@ class Fit:
     @property
     def rows(self) -> str:
         """What the key says of the training rows."""
-        return str(self.size or "all")
+        return str(self.size or "all") + ("" if self.both_orders else "-one-order")
 
 
 class Study:
@@ -220,7 +224,10 @@ class Study:
 
     def training_table(self, fit: Fit) -> ElpasoliteTable:
         """Return what a fit learns from; all models have the same subsets."""
-        return self.table if fit.size is None else self.table.subset(fit.size // 2, seed=fit.seed)
+        table, per_compound = self.table, 2
+        if not fit.both_orders:
+            table, per_compound = ElpasoliteTable.from_stored(table.rows_as_stored, table.edges, both_orders=False), 1
+        return table if fit.size is None else table.subset(fit.size // per_compound, seed=fit.seed)
 
     def path(self, name: str) -> Path:
         """Return where something of a fit is kept; names begin with its key."""

@@ -20,7 +20,19 @@ from aiida_perovskite.learning.generative.selection import (
 from aiida_perovskite.learning.generative.space import GenerativeError, space_codes, swap
 
 BLOCKED = ("aiida", "crepes", "pooch", "pymatgen", "smact")
-BLIND = ("selection", "vae", "gan", "deep_q", "neural", "autoregressive", "generator", "training", "table", "space")
+BLIND = (
+    "search",
+    "selection",
+    "vae",
+    "gan",
+    "deep_q",
+    "neural",
+    "autoregressive",
+    "generator",
+    "training",
+    "table",
+    "space",
+)
 
 PROBE = """
 import sys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from smooth_elpasolites import smooth_table
 
@@ -52,3 +53,17 @@ def test_fits_are_trained_a_few_at_a_time_on_their_own_subsets(tmp_path: Path) -
     for seed, (generator, rows) in learned.items():
         assert generator.data_sha256 == rows.sha256 == table.subset(20, seed=seed).sha256
     assert len({rows.sha256 for _, rows in learned.values()}) == 3
+
+
+def test_with_one_order_a_row_is_a_compound(tmp_path: Path) -> None:
+    table = smooth_table(60)
+    study = Study(table, tmp_path, say=lambda line: None)
+    settings = model_settings("independent")
+    both, one = (study.training_table(Fit("independent", settings, 40, 0, orders)) for orders in (True, False))
+    assert (len(both.codes), both.n_compounds) == (40, 20)
+    assert (len(one.codes), one.n_compounds) == (40, 40)
+    assert np.isin(one.codes, table.rows_as_stored.codes).all(), "A and B as the table has them"
+    assert np.array_equal(one.edges, table.edges)
+    whole = study.training_table(Fit("independent", settings, None, 0, both_orders=False))
+    assert len(whole.codes) == 60
+    assert Fit("random", settings, None, 3, both_orders=False).key.endswith("-all-one-order-3")
