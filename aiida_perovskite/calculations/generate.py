@@ -165,9 +165,7 @@ def write_benchmark_settings(settings: Dict) -> SinglefileData:
 
 
 @calcfunction  # type: ignore[untyped-decorator]
-def choose_settings(
-    dataset: CompositionTableData, settings: Dict, lost: Dict, **quantities: Dict
-) -> dict[str, Any] | ExitCode:
+def choose_settings(dataset: CompositionTableData, settings: Dict, lost: Dict, **quantities: Dict) -> dict[str, Any]:
     """Put the fits of a search together, and choose settings by what the training rows say.
 
     Parameters
@@ -200,9 +198,9 @@ def choose_settings(
         "fits": CompositionTableData.from_frame(found.fits, name="fits"),
         "draws": CompositionTableData.from_frame(found.draws, name="draws"),
     }
-    summary = {"most_js_distance": found.limit, "fits_lost": len(lost.get_dict()), "draw": None, "seed": None}
+    summary: dict[str, Any] = {"most_js_distance": found.limit, "lost": lost.get_dict()}
+    summary |= {name: found.chosen[name] if found.chosen else None for name in ("draw", "seed")}
     if found.chosen is not None:
-        summary |= {name: found.chosen[name] for name in ("draw", "seed")}
         training = {"name": given.model, "seed": found.chosen["seed"], "settings": found.chosen["settings"]}
         rest = {"design": DesignSettings().to_dict(), "evaluation": EvaluationSettings().to_dict()}
         outputs["chosen"] = Dict({**training, **rest})
@@ -245,8 +243,8 @@ def join_sizes(
     for part in SizesSettings.from_dict(settings.get_dict()).parts():
         if part.label in metrics:
             frame = metrics[part.label].to_frame()
-            (own,) = frame[frame["model"] == part.model].to_dict("records")  # the thesis's own rows may follow
-            rows.append({**part.row(table), **own})
+            own = frame[frame["model"] == part.model].iloc[0].to_dict()
+            rows.append(part.row(table) | {str(name): value for name, value in own.items()})
     joined = CompositionTableData.from_frame(pd.DataFrame(rows), name="metrics")
     return {"metrics": joined, "summary": Dict({"lost": lost.get_dict(), "rows": len(table.codes)})}
 

@@ -45,6 +45,7 @@ from aiida_perovskite.cli import (  # noqa: E402  attach commands
     doctor,  # noqa: F401
     explain,  # noqa: F401
     generate,  # noqa: F401
+    generative_studies,  # noqa: F401
     interpret,  # noqa: F401
     phases,  # noqa: F401
     predict,  # noqa: F401

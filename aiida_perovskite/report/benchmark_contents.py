@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 THESIS = "thesis_"
+ONE_ORDER = ", one order"  # behind the name of a model that learned no compound with A and B exchanged
 FRAMES = ("metrics", "fits", "saturation", "js_matrix", "elements", "energies")
 SIZE_COLUMNS = ("model", "training_rows", "precision", "coverage", "js_distance")
 _NAMES = {
@@ -97,11 +98,23 @@ def read_sizes(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path} cannot be read as CSV: {error}") from None
     if missing := [name for name in SIZE_COLUMNS if name not in frame]:
         raise ValueError(f"{path} is no table of training-set sizes: it lacks {', '.join(missing)}")
-    return frame
+    return with_orders(frame)
+
+
+def with_orders(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of sizes in which models that learned each compound in one order of A and B are models apart."""
+    if "permuted" not in frame:
+        return frame
+    names = [
+        model if both else model + ONE_ORDER for model, both in zip(frame["model"], frame["permuted"], strict=True)
+    ]
+    return frame.assign(model=names)
 
 
 def label(model: str) -> str:
     """Return what the page calls a model; the thesis's rows have the names of ours."""
+    if model.endswith(ONE_ORDER):
+        return label(model.removesuffix(ONE_ORDER)) + ONE_ORDER
     model = model.removeprefix(THESIS)
     found = re.fullmatch(r"enrich_(\d+)", model)
     return f"enrichment {found[1]}" if found else _NAMES.get(model, model)

@@ -370,6 +370,61 @@ def sizes(frame: pd.DataFrame, models: list[str]) -> Figure:
     return figure_of(data, legend=LEGEND, hovermode="closest", **layout)
 
 
+def pareto(draws: pd.DataFrame, limit: float) -> Figure:
+    """Draws of a search by what the training rows say of them (figure 7.3): the front, the limit, and the choice."""
+    found = draws[draws["training_js_distance"].notna()].sort_values("training_js_distance")
+    front = found[found["on_front"]]
+    data: list[Any] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "Pareto front",
+            "x": front["training_js_distance"].round(4).tolist(),
+            "y": front["unique"].tolist(),
+            "line": {"color": BLUE, "width": 2, "dash": "dot"},
+            "hoverinfo": "skip",
+        }
+    ]
+    for name, rows, colour, symbol, size in (
+        ("draws", found[~found["on_front"]], NEUTRAL, "circle", 8),
+        ("on the front", front[~front["chosen"]], BLUE, "square", 9),
+        ("chosen", found[found["chosen"]], ORANGE, "diamond", 14),
+    ):
+        spreads = [
+            {
+                "array": (rows[f"{key}_max"] - rows[key]).round(4).tolist(),
+                "arrayminus": (rows[key] - rows[f"{key}_min"]).round(4).tolist(),
+                "symmetric": False,
+                "thickness": 1,
+                "width": 0,
+            }
+            for key in ("training_js_distance", "unique")
+        ]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name,
+                "x": rows["training_js_distance"].round(4).tolist(),
+                "y": rows["unique"].tolist(),
+                "error_x": spreads[0],
+                "error_y": spreads[1],
+                "text": [f"draw {number}" for number in rows["draw"]],
+                "marker": {"color": colour, "symbol": symbol, "size": size},
+                "hovertemplate": "<b>%{text}</b><br>JS distance %{x:.3f}, %{y:,.0f} different<extra></extra>",
+            }
+        )
+    line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": limit, "x1": limit}
+    return figure_of(
+        data,
+        shapes=[{**line, "line": {"color": NEUTRAL, "width": 1, "dash": "dash"}}],
+        hovermode="closest",
+        legend=LEGEND,
+        xaxis={"title": {"text": "JS distance to the training rows of the class"}, "zeroline": False},
+        yaxis={"title": {"text": "different compositions"}, "zeroline": False, "rangemode": "tozero"},
+    )
+
+
 def _line(index: int, name: str) -> dict[str, Any]:
     colour = SERIES[index % len(SERIES)]
     return {

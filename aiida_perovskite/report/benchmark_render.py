@@ -57,7 +57,7 @@ def render_benchmark(report: BenchmarkReport) -> str:
         .render(
             report=report,
             figures=draw(report),
-            data={"schema": 1, "summary": report.summary, "tables": {k: _columns(one) for k, one in tables.items()}},
+            data={"schema": 1, "summary": report.summary, "tables": {k: as_columns(one) for k, one in tables.items()}},
             tables=tables,
             sources=sources(report),
             drawn=drawn_models(report),
@@ -137,7 +137,8 @@ def table_button(name: str) -> Markup:
     return Markup('<button type="button" class="download" data-table="{0}">{0}.csv</button>').format(name)
 
 
-def _columns(frame: pd.DataFrame) -> dict[str, Any]:
+def as_columns(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return a table as JSON can hold it."""
     return {"columns": {str(name): [plain(one) for one in values] for name, values in rounded(frame).items()}}
 
 

@@ -104,7 +104,7 @@ class GenerativeSearchWorkChain(GenerativeJobsWorkChain):
         spec.output(
             "draws", valid_type=CompositionTableData, help="A row per draw; Pareto front and choice are marked."
         )
-        spec.output("summary", valid_type=Dict, help="Limit of the choice, chosen draw and seed, number of lost fits.")
+        spec.output("summary", valid_type=Dict, help="Limit of the choice, chosen draw and seed, `lost` fits and why.")
         spec.output("chosen", valid_type=Dict, required=False, help="Settings for `perovskite.generate`.")
         spec.output("model", valid_type=ModelCheckpointData, required=False, help="Fit of the chosen draw.")
         spec.exit_code(420, "ERROR_ALL_DRAWS_FAILED", message="every draw failed; the first fit: {message}")

@@ -78,7 +78,7 @@ def test_an_interrupted_search_goes_on_and_a_diverging_fit_is_a_row_of_it(
     assert chosen["on_front"]
     assert chosen["learning_rate"] == 1e-3
     assert node.outputs.summary["draw"] == chosen["draw"]
-    assert node.outputs.summary["fits_lost"] == 0
+    assert node.outputs.summary["lost"] == {}
 
     assert validate_settings(Dict(node.outputs.chosen.get_dict()), None) is None
     generator = node.outputs.model.load_generator()
@@ -108,7 +108,8 @@ def test_a_lost_job_is_reported_and_the_others_are_chosen_from(aiida_profile_cle
     given = builder(python_code, {"initialisations": 1, "draws": 2, "most_js_distance": 0.5})
     said = Dict({"training_js_distance": 0.4, "unique": 150, "rediscovered": 3})
     found = choose_settings(given.dataset, given.settings, Dict({"fit_1_seed_0": "it was killed"}), fit_2_seed_0=said)
-    assert found["summary"].get_dict() == {"most_js_distance": 0.5, "fits_lost": 1, "draw": 2, "seed": 0}
+    lost = {"fit_1_seed_0": "it was killed"}
+    assert found["summary"].get_dict() == {"most_js_distance": 0.5, "lost": lost, "draw": 2, "seed": 0}
     assert found["draws"].to_frame()["error"].fillna("").tolist() == ["it was killed", ""]
 
 
