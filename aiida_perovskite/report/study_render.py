@@ -55,7 +55,7 @@ def render_study(folder: Path) -> str:
         raise ValueError(f"{folder} does not hold the files of a search or a study of sizes: {error}") from None
     search = summary["kind"] == "search"
     page: str = (
-        environment(table_button, cell)
+        environment(table_button, cell, shown)
         .get_template("study.html.j2")
         .render(
             search=search,
@@ -79,8 +79,15 @@ def draw(search: bool, summary: dict[str, Any], tables: dict[str, pd.DataFrame])
     return figures.sizes(frame, list(dict.fromkeys(frame["model"])))
 
 
+def shown(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that the page shows; the figure has the extremes, and the downloads everything."""
+    return [name for name in frame if not name.endswith(("_min", "_max", "_neighbour", "_neighbour_std"))]
+
+
 def cell(value: Any) -> str:
-    """Return a value of a table as text: nothing for none, few digits."""
+    """Return a value of a table as text: a dash for none, few digits."""
     if value is None or value != value:
         return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
