@@ -81,7 +81,7 @@ def draw(search: bool, summary: dict[str, Any], tables: dict[str, pd.DataFrame])
 
 def shown(frame: pd.DataFrame) -> list[str]:
     """Return the columns that the page shows; the figure has the extremes, and the downloads everything."""
-    return [name for name in frame if not name.endswith(("_min", "_max", "_neighbour", "_neighbour_std"))]
+    return [str(name) for name in frame if not str(name).endswith(("_min", "_max", "_neighbour", "_neighbour_std"))]
 
 
 def cell(value: Any) -> str:
