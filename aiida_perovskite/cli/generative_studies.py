@@ -13,6 +13,7 @@ from aiida.cmdline.utils import echo
 from aiida_perovskite.cli.benchmark import FILE, cmd_benchmark
 from aiida_perovskite.cli.common import (
     DATASET_FILE,
+    JOB_OPTIONS,
     JSON,
     clear_errors,
     echo_json,
@@ -20,6 +21,7 @@ from aiida_perovskite.cli.common import (
     read_overrides,
     require_configured,
     stored_once,
+    training_options,
 )
 from aiida_perovskite.cli.generate import DEMO, ELPASOLITES, read_energies
 from aiida_perovskite.cli.running import require_daemon, wait_for
@@ -72,6 +74,7 @@ def output(default: str) -> Callable[..., Any]:
 @click.option("--overrides", type=FILE, help="YAML file with changed settings under search:, e.g. a smaller domain.")
 @CONCURRENT
 @DEVICE
+@JOB_OPTIONS()
 @CODE
 @DRY_RUN
 @output("generative-search")
@@ -129,6 +132,7 @@ def cmd_search(dry_run: bool, output: Path, as_json: bool, **choices: Any) -> No
 )
 @CONCURRENT
 @DEVICE
+@JOB_OPTIONS()
 @CODE
 @DRY_RUN
 @output("generative-sizes")
@@ -224,6 +228,7 @@ def build(kind: str, names: tuple[str, ...], choices: dict[str, Any]) -> Process
         read_energies(choices["dataset"], choices["dataset_file"]),
         protocol=choices.get("protocol"),
         overrides={**changes, **given},
+        options=training_options(choices["job_options"], code),
         device=Str(choices["device"]),
     )
     if fault := fault_of(builder, None):
