@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile
+    from production_servers import Servers
 
 # Speed is never asserted in a test: a busy machine is not a failure.
 hypothesis.settings.register_profile("no-deadline", deadline=None)
@@ -29,10 +31,48 @@ hypothesis.settings.load_profile("no-deadline")
 pytest_plugins = "aiida.tools.pytest_fixtures"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that chooses the profile."""
+    parser.addoption(
+        "--production", action="store_true", help="run on PostgreSQL and RabbitMQ, which root starts for these tests"
+    )
+
+
 @pytest.fixture(scope="session")
-def aiida_profile(aiida_config: Any, aiida_profile_factory: Callable[..., Any]) -> Iterator[Profile]:
-    """Provide a temporary profile like the demo's: SQLite storage and the built-in ZeroMQ broker."""
-    with aiida_profile_factory(aiida_config, broker_backend="core.zeromq") as profile:
+def servers() -> Iterator[Servers]:
+    """Start a PostgreSQL and a RabbitMQ for this session."""
+    from production_servers import production_servers, why_not
+
+    if reason := why_not():
+        pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix="production-") as folder, production_servers(Path(folder)) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def aiida_profile(
+    aiida_config: Any, aiida_profile_factory: Callable[..., Any], request: pytest.FixtureRequest
+) -> Iterator[Profile]:
+    """Provide a temporary profile like the demo's, or with `--production` one that `setup production` would make."""
+    with ExitStack() as stack:
+        backends: dict[str, Any] = {"broker_backend": "core.zeromq"}
+        if request.config.getoption("production"):
+            backends = stack.enter_context(production_backends(request.getfixturevalue("servers"), aiida_config))
+        profile = stack.enter_context(aiida_profile_factory(aiida_config, **backends))
         aiida_config.set_option("daemon.timeout", 60, scope=profile.name)
         aiida_config.set_option("runner.poll.interval", 1, scope=profile.name)
         yield profile
+
+
+@contextmanager
+def production_backends(servers: Servers, config: Any) -> Iterator[dict[str, Any]]:
+    """Give the storage and the broker of a profile on both servers."""
+    from aiida_perovskite.cli.servers import postgres_storage, rabbitmq_config
+
+    with postgres_storage(servers.postgres, "tests") as storage:
+        yield {
+            "storage_backend": "core.psql_dos",
+            "storage_config": {**storage, "repository_uri": (Path(config.dirpath) / "repository").as_uri()},
+            "broker_backend": "core.rabbitmq",
+            "broker_config": rabbitmq_config(servers.rabbitmq),
+        }

@@ -13,12 +13,15 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sybil import Example, Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
 from sybil.sybil import SybilCollection
+
+if TYPE_CHECKING:
+    from production_servers import Servers
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 COMMAND_SECONDS = 300
@@ -48,6 +51,19 @@ def halides(folder: Path, aiida_profile: Any) -> None:
     run = store_campaign(folder)
     seal_all()
     export_campaign(campaign_group("halides"), {REPORT: report_of(run)}, folder / "halides.aiida")
+
+
+@pytest.fixture(scope="module")
+def on_servers(folder: Path, servers: Servers) -> Iterator[None]:
+    """Let commands find the PostgreSQL and RabbitMQ of the tests where the page has those of the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in servers.environment.items():
+            patch.setenv(name, value)
+        patch.setenv("AIIDA_PEROVSKITE_POSTGRES", f"postgresql://{servers.postgres.rpartition('@')[2]}")
+        patch.setenv("AIIDA_PEROVSKITE_RABBITMQ", servers.rabbitmq)
+        yield
+        # Where a block failed, workers would look for their servers for ever.
+        subprocess.run(["verdi", "daemon", "stop", "--all"], env={**os.environ, "AIIDA_PATH": str(folder)}, check=False)
 
 
 def run_console(example: Example) -> None:
@@ -114,11 +130,13 @@ WITH_PROFILE = [
 ]
 
 WITH_CAMPAIGN = ["how-to/answers-from-the-graph.md"]
+WITH_SERVERS = ["how-to/production-profile.md"]
 
 pytest_collect_file = SybilCollection(
     [
-        sybil(["**/*.md"], WITH_PROFILE + WITH_CAMPAIGN, ["folder"]),
+        sybil(["**/*.md"], WITH_PROFILE + WITH_CAMPAIGN + WITH_SERVERS, ["folder"]),
         sybil(WITH_PROFILE, [], ["folder", "aiida_profile"]),
         sybil(WITH_CAMPAIGN, [], ["folder", "halides"]),
+        sybil(WITH_SERVERS, [], ["folder", "on_servers"]),
     ]
 ).pytest()

@@ -53,6 +53,7 @@ from aiida_perovskite.cli import (  # noqa: E402  attach commands
     screen,  # noqa: F401
     setup,  # noqa: F401
     setup_aims,  # noqa: F401
+    setup_production,  # noqa: F401
     setup_species,  # noqa: F401
     space,  # noqa: F401
     trace,  # noqa: F401

@@ -50,13 +50,16 @@ def clear_errors(command: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        from aiida.common.exceptions import AiidaException
+        from aiida.common.exceptions import AiidaException, UnreachableStorage
 
         try:
             return command(*args, **kwargs)
         except BrokenPipeError:  # whoever reads has had enough, as `head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at its end
             sys.exit(1)
+        except UnreachableStorage as error:  # its text is many lines, of which the first says what happened
+            start = "; start PostgreSQL (Debian: `systemctl start postgresql`)" if "psycopg" in str(error) else ""
+            echo.echo_critical(f"{str(error).splitlines()[0]}{start}")
         except (ValueError, OSError, AiidaException) as error:
             echo.echo_critical(str(error) or type(error).__name__)
 

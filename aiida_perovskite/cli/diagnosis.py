@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiida_perovskite
 from aiida_perovskite.cli.reviving import daemon_parts, daemon_state, paused_processes
+from aiida_perovskite.cli.servers import ASK_TIMEOUT, LONG_ENOUGH_S, RAISE_TIMEOUT, consumer_timeout_s
 from aiida_perovskite.cli.setup import MODULE_OF
 from aiida_perovskite.cli.setup_aims import PLUGIN as AIMS
 from aiida_perovskite.cli.setup_aims import ask_version
@@ -115,7 +116,35 @@ def broker_finding() -> Finding:
     except Exception as error:  # pika, aio_pika and kiwipy have no common error
         remedy = "start RabbitMQ, or correct its address (`verdi profile configure-rabbitmq`)"
         return Finding("broker", PROBLEM, f"{broker}: {_last_line(str(error))}", remedy)
-    return Finding("broker", OK, str(broker))
+    return rabbitmq_finding(broker)
+
+
+def rabbitmq_finding(broker: Any) -> Finding:
+    """Look whether RabbitMQ, which answers, leaves a task to its worker for as long as a campaign takes.
+
+    Since 3.8.15 it takes a task away after half an hour by default, and gives it to a second worker.
+    """
+    from aiida.manage import get_manager
+    from aiida.manage.configuration import get_config_option
+    from packaging.version import Version
+
+    profile = get_manager().get_profile()
+    assert profile is not None  # the command line has loaded one
+    timeout_s = consumer_timeout_s(profile.process_control_config["broker_host"])
+    silenced = not get_config_option("warnings.rabbitmq_version")
+    if broker.get_rabbitmq_version() < Version("3.8.15") or (timeout_s or 0.0) >= LONG_ENOUGH_S:
+        return Finding("broker", OK, str(broker))
+    if timeout_s is not None:
+        message = f"{broker} takes away every task that runs for longer than {timeout_s / 60:.0f} minutes"
+        return Finding("broker", PROBLEM, message, f"write {RAISE_TIMEOUT}")
+    if silenced:
+        return Finding("broker", OK, f"{broker}; that its consumer_timeout is long is taken from the profile")
+    message = f"{broker}; only its administrator can tell whether it takes away tasks after half an hour"
+    remedy = (
+        f"as root there: `{ASK_TIMEOUT}`; if it says less than {LONG_ENOUGH_S:.0f}000, write {RAISE_TIMEOUT}; "
+        "then here `verdi config set warnings.rabbitmq_version false`"
+    )
+    return Finding("broker", WARNING, message, remedy)
 
 
 def daemon_findings() -> Iterator[Finding]:

@@ -34,28 +34,11 @@ def cmd_profile(name: str) -> None:
 
     If the profile exists it is completed: nothing is lost by running this again.
     """
-    from aiida.manage.configuration import get_config, load_profile
+    from aiida.manage.configuration import get_config
 
-    config = get_config(create=True)
-    if name not in config.profile_names:
+    if name not in get_config(create=True).profile_names:
         _create_profile(name)
-        config = get_config()
-    profile = load_profile(name, allow_switch=True)
-    # Two seconds, the default, fail on a loaded machine.
-    config.set_option("daemon.timeout", 30, scope=profile.name)
-    config.set_option("runner.poll.interval", 2, scope=profile.name)
-    # What has been computed is not computed again.
-    config.set_option("caching.default_enabled", True, scope=profile.name)
-    config.store()
-    echo.echo_success(f"profile {name!r} is ready")
-    computer = _localhost(config)
-    for engine in MODULE_OF:
-        try:
-            code = install_code(engine, computer, Path(sys.executable))
-        except ValueError as error:
-            echo.echo_warning(str(error))
-        else:
-            echo.echo_success(f"code {code.full_label} is ready")
+    complete_profile(name)
 
 
 @cmd_setup.command("computer")
@@ -103,6 +86,28 @@ def cmd_code(engine: str, computer: Computer, executable: Path) -> None:
     """
     code = install_code(engine, computer, executable)
     echo.echo_success(f"code {code.full_label} is ready")
+
+
+def complete_profile(name: str) -> None:
+    """Load a profile, choose its options, and give it this computer and those engines that are installed here."""
+    from aiida.manage.configuration import get_config, load_profile
+
+    profile, config = load_profile(name, allow_switch=True), get_config()
+    # Two seconds, the default, fail on a loaded machine.
+    config.set_option("daemon.timeout", 30, scope=profile.name)
+    config.set_option("runner.poll.interval", 2, scope=profile.name)
+    # What has been computed is not computed again.
+    config.set_option("caching.default_enabled", True, scope=profile.name)
+    config.store()
+    computer = _localhost(config)
+    echo.echo_success(f"profile {name!r} is ready")
+    for engine in MODULE_OF:
+        try:
+            code = install_code(engine, computer, Path(sys.executable))
+        except ValueError as error:
+            echo.echo_warning(str(error))
+        else:
+            echo.echo_success(f"code {code.full_label} is ready")
 
 
 def install_code(engine: str, computer: Computer, executable: Path) -> InstalledCode:
