@@ -10,9 +10,9 @@ case $purpose in
     test) extras=chgnet,gpaw,tests,docs; more=(chromium chromium-driver) ;;
     *) echo "usage: $0 demo|test" >&2; exit 2 ;;
 esac
-# A cluster for the tests of remote jobs, which are skipped without it: only where root's packages start no services.
+# A cluster and two servers for tests that are skipped without them: only where root's packages start no services.
 if [ "$purpose" = test ] && [ "$(id -u)" -eq 0 ] && [ ! -d /run/systemd/system ]; then
-    more+=(slurm-wlm munge openssh-server)
+    more+=(slurm-wlm munge openssh-server postgresql rabbitmq-server rsync)
 fi
 packages=(g++ libfftw3-dev libopenblas-dev libxc-dev "${more[@]}")
 log=.venv/install.log
@@ -60,10 +60,18 @@ install_debian_packages() {
         fail "these Debian packages are missing; run:  sudo apt-get install --no-install-recommends ${missing[*]}"
     fi
     say "installing Debian packages: ${missing[*]}"
-    local output; output=$(mktemp)
+    local output policy=; output=$(mktemp)
+    # Without systemd the packages of servers would start them here and now; the tests start their own.
+    if [ ! -d /run/systemd/system ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+        policy=/usr/sbin/policy-rc.d
+        trap "rm -f $policy" EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+    fi
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
         >"$output" 2>&1 || { tail -n 25 "$output" >&2; fail "apt-get could not install ${missing[*]}"; }
-    rm -f "$output"
+    rm -f "$output" $policy
+    trap - EXIT
 }
 
 # GPAW's build goes on without BLAS or libxc and only warns, and its default compiler is not one for its C++ sources:

@@ -21,6 +21,7 @@ check 'format (ruff format)' ruff format --check .
 check 'types (mypy)' mypy
 check 'laws of the house (import-linter)' lint-imports
 check 'documentation (sphinx)' sphinx-build -q -W --keep-going -b html docs docs/_build/html
+check 'tests on PostgreSQL and RabbitMQ (pytest --production)' pytest --production -m production tests
 # Last, so that the closing line of the test runner ends the output.
 check 'tests (pytest)' pytest "$@"
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 RELAX = {"relaxation": {}, "symmetric": True, "density_restart": True}
 PATIENCE_S = 300.0
 
 
+@pytest.mark.production
 def test_a_killed_relaxation_continues(
     aiida_profile_clean: Any, started_daemon_client: Any, aims_code: Any, aims_inputs: Callable[..., Any]
 ) -> None:

@@ -161,6 +161,7 @@ def test_every_candidate_failed_is_an_error_that_says_why(tiny_model: Any, emula
     assert "results" in node.outputs
 
 
+@pytest.mark.production
 def test_a_second_run_takes_the_jobs_from_the_cache(tiny_model: Any, emulator_code: Any) -> None:
     from aiida.engine import run_get_node
     from aiida.manage.caching import enable_caching

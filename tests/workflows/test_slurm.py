@@ -67,6 +67,7 @@ def code(computer: Any) -> Callable[..., Any]:
     return install
 
 
+@pytest.mark.production
 def test_the_funnel_trains_and_relaxes_on_the_cluster(
     code: Callable[..., Any], submit_and_await: Callable[..., Any]
 ) -> None:

@@ -16,6 +16,8 @@ from aiida.common import LinkType
 from campaign_in_graph import REFERENCE, seal_all
 from provenance_walk import absolute_paths, report_data
 
+pytestmark = pytest.mark.production
+
 SECRETS = ("hush-token", "hush-account", "hush-workdir", "hush-prepend", "hush-user", "hush-owner")
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from campaign_in_graph import FAILED, REFERENCE
 
+pytestmark = pytest.mark.production
+
 
 @pytest.fixture
 def chosen(campaign: Any) -> list[str]:

@@ -11,6 +11,8 @@ import pytest
 from campaign_in_graph import FAILED, REFERENCE, WHOLE
 from provenance_walk import upstream
 
+pytestmark = pytest.mark.production
+
 
 def traced(run: Callable[..., Any], *arguments: str) -> dict[str, Any]:
     result = run("trace", *arguments, "--format", "json")
