@@ -88,7 +88,7 @@ def start_postgres(folder: Path, started: list[subprocess.Popen[bytes]]) -> tupl
     words += ["--pwfile", str(folder / "password")]
     subprocess.run(words, check=True, capture_output=True, user="postgres", group="postgres", cwd="/")
     words = [str(programs / "postgres"), "-D", str(data), "-k", str(data), "-p", str(port), "-F", "-h", "127.0.0.1"]
-    start(words, folder / "postgres.out", started, user="postgres", group="postgres", cwd="/")
+    start(words, folder / "postgres.out", started, stop="INT", user="postgres", group="postgres", cwd="/")
     ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     wait_for(lambda: subprocess.run(ready, check=False).returncode == 0, started[-1], folder / "postgres.out")
     return f"postgresql://postgres:{password}@127.0.0.1:{port}", {"PGHOST": str(data)}
@@ -124,7 +124,11 @@ def start_rabbitmq(folder: Path, started: list[subprocess.Popen[bytes]], consume
     return f"amqp://guest:guest@127.0.0.1:{port}", path
 
 
-def start(words: list[str], output: Path, started: list[subprocess.Popen[bytes]], **options: Any) -> None:
+def start(
+    words: list[str], output: Path, started: list[subprocess.Popen[bytes]], stop: str = "TERM", **options: Any
+) -> None:
+    """Start a server that is told to stop even if this process is killed."""
+    words = ["setpriv", "--pdeathsig", stop, *words]
     with output.open("wb") as file:
         started.append(subprocess.Popen(words, stdout=file, stderr=file, start_new_session=True, **options))
 
