@@ -3,16 +3,18 @@
 ``python benchmarks/throughput.py`` makes a profile on SQLite and ZeroMQ and one on PostgreSQL and RabbitMQ (servers of
 its own, which needs root, unless ``--postgres`` and ``--rabbitmq`` name others), submits ``--processes`` of each kind
 to a daemon with one and with two workers, and writes ``results/throughput.csv``. Of AiiDA: the job of its documented
-benchmark (ArithmeticAddCalculation), and the WorkChain that AiiDA's documentation builds around it. Of this package:
-the FHI-aims job and the WorkChain around that, whose program hands out an output recorded from the emulator. Rates are
-from the first submission to the last end; CPU is that of the workers and their jobs. ``rate_ratio`` and ``cpu_ratio``
-compare with AiiDA's process of the same form, in the same run. Less than ten minutes on two quiet cores.
+benchmark (ArithmeticAddCalculation), and a job with the inputs, files and outputs of FHI-aims' (throughput_plain.py).
+Of this package: the FHI-aims job, whose program hands out an output recorded from the emulator. Each of them also
+within a WorkChain that restarts it. Rates are from the first submission to the last end; CPU is that of the workers and
+their jobs. ``rate_ratio`` and ``cpu_ratio`` compare with AiiDA's process of the same inputs and outputs in one run.
+About ten minutes on two quiet cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,9 +42,11 @@ PROFILE = "throughput"
 # Kind of process -> that of AiiDA with which it is compared, and how many processes one of them is.
 KINDS = {
     "ArithmeticAddCalculation": ("ArithmeticAddCalculation", 1),
-    "AimsCalculation": ("ArithmeticAddCalculation", 1),
-    "BaseRestartWorkChain of ArithmeticAddCalculation": ("BaseRestartWorkChain of ArithmeticAddCalculation", 2),
-    "AimsBaseWorkChain": ("BaseRestartWorkChain of ArithmeticAddCalculation", 2),
+    "PlainCalculation": ("PlainCalculation", 1),
+    "AimsCalculation": ("PlainCalculation", 1),
+    "AddBaseWorkChain": ("AddBaseWorkChain", 2),
+    "PlainBaseWorkChain": ("PlainBaseWorkChain", 2),
+    "AimsBaseWorkChain": ("PlainBaseWorkChain", 2),
 }
 WARM_UP = 4  # processes of each kind, so that every worker has imported what it needs
 GIVE_UP_S = 1800.0
@@ -51,14 +55,15 @@ GIVE_UP_S = 1800.0
 def main() -> None:
     """Measure on both profiles, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=40, help="how many of each kind")
+    parser.add_argument("--processes", type=int, default=30, help="how many of each kind")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--postgres", help="as `setup production` takes it; with --rabbitmq")
     parser.add_argument("--rabbitmq")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the daemon is stopped on the way out
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    # Where workers find the WorkChain of throughput_add.py.
+    # Where workers find the WorkChain of throughput_plain.py.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="throughput-", ignore_cleanup_errors=True) as temporary:
@@ -169,7 +174,7 @@ def builders(home: Path) -> dict[str, Callable[[], Any]]:
     """Return what makes the inputs of one process, by kind."""
     from aiida.calculations.arithmetic.add import ArithmeticAddCalculation
     from aiida.orm import InstalledCode, Int, load_computer
-    from throughput_add import AddBaseWorkChain
+    from throughput_plain import AddBaseWorkChain, PlainBaseWorkChain, PlainCalculation
 
     from aiida_perovskite.calculations.aims import AimsCalculation
     from aiida_perovskite.workflows.aims.base import AimsBaseWorkChain
@@ -197,8 +202,10 @@ def builders(home: Path) -> dict[str, Callable[[], Any]]:
             KINDS,
             (
                 filled(ArithmeticAddCalculation, "", add),
+                filled(PlainCalculation, "", aims),
                 filled(AimsCalculation, "", aims),
-                filled(AddBaseWorkChain, "add", add),
+                filled(AddBaseWorkChain, "job", add),
+                filled(PlainBaseWorkChain, "job", aims),
                 filled(AimsBaseWorkChain, "aims", aims),
             ),
             strict=True,

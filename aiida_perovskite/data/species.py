@@ -26,6 +26,8 @@ class SpeciesDefaultsData(SinglefileData):
     As an input of a calculation it carries the basis set into the provenance: one changed byte makes another hash.
     """
 
+    _text: str | None = None
+
     class AttributesModel(SinglefileData.AttributesModel):
         """What is queryable."""
 
@@ -71,8 +73,13 @@ class SpeciesDefaultsData(SinglefileData):
     @property
     def text(self) -> str:
         """The species block, verbatim."""
+        if self._text is not None:
+            return self._text
         with self.open(mode="rb") as handle:
-            return bytes(handle.read()).decode()
+            text = bytes(handle.read()).decode()
+        if self.is_stored:  # it stays what it is; each process looks at it several times
+            self._text = text
+        return text
 
     @property
     def element(self) -> str:
