@@ -10,6 +10,8 @@ from aiida.orm import AbstractCode
 
 __all__ = ["ALL", "JOB_OPTIONS", "checked_options"]
 
+SCRIPTS = "core.shell"  # calculation plugin of codes that run a script of this package
+
 ALL = "all"
 """Name under which options of every step stand."""
 JOB_OPTIONS = (
@@ -63,6 +65,11 @@ def checked_options(
             raise ValueError(f"job options of {name}: give names and values, e.g. queue_name: short")
         merged |= given
     _check_types(step, merged)
+    if merged.get("withmpi") and code.default_calc_job_plugin == SCRIPTS:
+        raise ValueError(
+            f"job options of {step}: jobs of {code.full_label} are one process each; leave withmpi out, since many "
+            "compounds side by side use the cores"
+        )
     if "resources" in merged:
         _check_resources(step, code, merged["resources"])
     return merged

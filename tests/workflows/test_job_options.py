@@ -47,6 +47,7 @@ def test_options_reach_the_steps_and_the_training(python_code: Any) -> None:
         ({"gap": {"max_wallclock_seconds": "1h"}}, "max_wallclock_seconds cannot be '1h'"),
         ({"gap": {"max_wallclock_seconds": True}}, "max_wallclock_seconds cannot be True"),
         ({"all": ["queue"]}, "names and values"),
+        ({"gap": {"withmpi": True}}, "are one process each"),
         ({"all": {"resources": {"nodes": 2}}}, "resources on localhost"),
         ({"all": {"resources": {"num_machines": 0}}}, "resources on localhost"),
     ],
