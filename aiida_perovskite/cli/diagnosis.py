@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiida_perovskite
+from aiida_perovskite.cli.repairing import LOST, lost_processes
 from aiida_perovskite.cli.reviving import daemon_parts, daemon_state, paused_processes
 from aiida_perovskite.cli.servers import ASK_TIMEOUT, LONG_ENOUGH_S, RAISE_TIMEOUT, consumer_timeout_s
 from aiida_perovskite.cli.setup import MODULE_OF
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 LITTLE_GIB = 10.0  # a screening of a hundred candidates with all spectra and bands takes a few GiB
 TOO_LITTLE_GIB = 1.0  # SQLite and jobs fail in the middle when a disk fills up
-RENEW = "`verdi daemon stop`, `verdi process repair`, `verdi daemon start`; or the same `screen` again, which does it"
+MEND = "`aiida-perovskite doctor --repair`"
+RENEW = f"{MEND}; or the same `screen` again, which does it as well"
 # Packages of an engine of which the results depend; asked of the interpreter that runs them.
 PACKAGES_OF = {"learning": ("aiida-perovskite", "torch"), "chgnet": ("chgnet", "ase"), "gpaw": ("gpaw", "ase")}
 
@@ -169,6 +171,9 @@ def daemon_findings() -> Iterator[Finding]:
 
 def process_findings() -> Iterator[Finding]:
     """Look for processes that wait for somebody."""
+    if lost := lost_processes():
+        which = " ".join(str(node.pk) for node in lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+        yield Finding("processes", WARNING, f"{which}: said to be running, but {LOST}", MEND)
     paused = paused_processes()
     if paused:
         which = " ".join(map(str, paused[:5])) + (f" and {len(paused) - 5} more" if len(paused) > 5 else "")

@@ -122,12 +122,23 @@ def revive() -> None:
     ValueError
         If the daemon does not start.
     """
+    n_workers = stop_daemon()
+    verdi("process", "repair")
+    start_daemon(n_workers)
+
+
+def stop_daemon() -> int:
+    """Stop the daemon with all that a killed one left; return how many workers there were."""
     n_workers = sum("worker" in words for words in daemon_parts().values())
-    _verdi("daemon", "stop")
+    verdi("daemon", "stop")
     end_orphans()
     forget_broker()
-    _verdi("process", "repair")
-    started = _verdi("daemon", "start", *([str(n_workers)] if n_workers else []))
+    return n_workers
+
+
+def start_daemon(n_workers: int) -> None:
+    """Start the daemon with so many workers, or with AiiDA's default for 0; ValueError if it does not start."""
+    started = verdi("daemon", "start", *([str(n_workers)] if n_workers else []))
     if started.returncode and daemon_state() != "running":
         said = " ".join((started.stdout + started.stderr).split())[-300:]
         raise ValueError(f"the daemon does not start: {said}")
@@ -173,7 +184,8 @@ def daemon_parts() -> dict[psutil.Process, list[str]]:
     return found
 
 
-def _verdi(*words: str) -> subprocess.CompletedProcess[str]:
+def verdi(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of AiiDA on this profile."""
     from aiida.manage import get_manager
 
     profile = get_manager().get_profile()
