@@ -198,8 +198,9 @@ def run_study(kind: str, names: tuple[str, ...], choices: dict[str, Any], dry_ru
     require_daemon()
     builder["dataset"] = stored_once(builder["dataset"])
     inputs = {name: builder[name] for name in ("dataset", "settings", "device", "code")}
-    key = shared_key(workflow_of(kind)[0], inputs)
-    node = find_shared(key)
+    workflow = workflow_of(kind)[0]
+    key = shared_key(workflow, inputs)
+    node = find_shared(workflow, key)
     if node is not None and node.is_finished and node.outputs.summary["lost"]:
         node = None  # what was lost is tried again
     if node is None:

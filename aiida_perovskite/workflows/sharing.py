@@ -50,7 +50,7 @@ class OnceMixin(WorkChain):
         but nothing else.
         """
         key = shared_key(workflow, inputs)
-        found = find_shared(key) or self.submitted(label)
+        found = find_shared(workflow, key) or self.submitted(label)
         if found is not None:
             return found
         node: ProcessNode = self.submit(workflow, **inputs, metadata={"call_link_label": label})
@@ -100,9 +100,11 @@ def shared_key(workflow: type[OnceMixin], inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def find_shared(key: str) -> ProcessNode | None:
+def find_shared(workflow: type[WorkChain], key: str) -> ProcessNode | None:
     """Return the process of this key that succeeded, else one that is alive and not abandoned."""
-    query = QueryBuilder().append(ProcessNode, filters={f"extras.{SHARED_KEY}": key}, tag="process")
+    # The database has an index of types, not of extras: it looks at the processes of this kind only.
+    filters = {"process_type": workflow.build_process_type(), f"extras.{SHARED_KEY}": key}
+    query = QueryBuilder().append(ProcessNode, filters=filters, tag="process")
     query.order_by({"process": "id"})
     nodes: list[ProcessNode] = query.all(flat=True)
     finished = [node for node in nodes if node.is_finished_ok]

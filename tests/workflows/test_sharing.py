@@ -54,22 +54,23 @@ def test_whatever_changes_the_result_is_other_work(key: Callable[..., str], pyth
 def test_what_succeeded_is_taken_before_what_runs_and_what_failed_never(aiida_profile_clean: Any) -> None:
     from aiida.orm import WorkChainNode
 
+    from aiida_perovskite.workflows.chgnet.phases import ChgnetPhasesWorkChain
     from aiida_perovskite.workflows.sharing import SHARED_KEY, find_shared
 
     def process(state: str, exit_status: int | None = None, key: str = "wanted") -> Any:
-        node = WorkChainNode().store()
+        node = WorkChainNode(process_type=ChgnetPhasesWorkChain.build_process_type()).store()
         node.set_process_state(state)
         if exit_status is not None:
             node.set_exit_status(exit_status)
         node.base.extras.set(SHARED_KEY, key)
         return node
 
-    assert find_shared("wanted") is None
+    assert find_shared(ChgnetPhasesWorkChain, "wanted") is None
     for state, status in (("finished", 400), ("killed", None), ("excepted", None)):
         process(state, status)
     process("running", key="other")
-    assert find_shared("wanted") is None
+    assert find_shared(ChgnetPhasesWorkChain, "wanted") is None
     running = process("waiting")
-    assert find_shared("wanted").uuid == running.uuid
+    assert find_shared(ChgnetPhasesWorkChain, "wanted").uuid == running.uuid
     done = process("finished", 0)
-    assert find_shared("wanted").uuid == done.uuid
+    assert find_shared(ChgnetPhasesWorkChain, "wanted").uuid == done.uuid
