@@ -51,7 +51,8 @@ def train(settings: dict[str, Any]) -> SimpleNamespace:
     model = GapModel.train(formulas, dataset.frame[dataset.target].to_numpy(), training, target=dataset.target)
     space = pd.DataFrame(describe(halide_space()))
     # After two epochs the gaps are wrong, so the window goes where they are.
-    low, high = (float(edge) for edge in model.cross_validation["gap_ev"].quantile([0.2, 0.8]).round(2))
+    gaps = model.predict(space["formula"].tolist())["gap_ev"]
+    low, high = (float(edge) for edge in gaps.quantile([0.02, 0.98]).round(2))
     predictions = model.predict(space["formula"].tolist(), window_ev=(low, high))
     rules = {**load_protocol("screening")["selection"], "window_ev": [low, high], "n_candidates": 4}
     chosen, stages = select(predictions.merge(space, on="formula"), SelectionSettings.from_dict(rules), set(formulas))
