@@ -91,7 +91,8 @@ def test_faults_of_a_server_are_one_sentence(
 ) -> None:
     monkeypatch.setattr("aiida_perovskite.datasets.optimade.MOST_PAGES", 20)
     with pytest.raises(DatasetError, match=words) as caught:
-        find_phases(["Cs"], f"{server}/{fault}", timeout_s=0.5)
+        # Only these two are about time: others need some of it on a loaded machine.
+        find_phases(["Cs"], f"{server}/{fault}", timeout_s=0.5 if fault in ("slow", "late") else 30.0)
     assert "\n" not in str(caught.value)
 
 
