@@ -58,14 +58,15 @@ def lost_processes() -> list[ProcessNode]:
     """
     from aiida.orm import ProcessNode, QueryBuilder
 
+    query = QueryBuilder().append(ProcessNode, filters={"attributes.process_state": {"in": list(ALIVE)}})
+    unsaved = [node for node in query.all(flat=True) if node.checkpoint is None]
+    if not unsaved:  # as a rule, and then nobody has to look through all processes of the machine
+        return []
     workers = [process for process, words in daemon_parts().items() if "worker" in words]
     now = datetime.now(UTC)
     oldest = min((datetime.fromtimestamp(process.create_time(), UTC) for process in workers), default=now)
-    query = QueryBuilder().append(ProcessNode, filters={"attributes.process_state": {"in": list(ALIVE)}})
     found: list[ProcessNode] = []
-    for (node,) in query.all():
-        if node.checkpoint is not None:
-            continue
+    for node in unsaved:
         caller = node.caller
         of_daemon = caller is not None and (caller.checkpoint is not None or caller.is_terminated)
         if (of_daemon and node.ctime < oldest) or node.mtime < now - ABANDONED:

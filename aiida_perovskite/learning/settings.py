@@ -109,14 +109,20 @@ def check_ranges(settings: Any, ranges: Mapping[str, tuple[bool, str]], kind: st
             raise SettingsError(f"{kind} {name} = {getattr(settings, name)!r} is out of its range ({allowed}).")
 
 
+def check_names(kind: type[Any], values: Mapping[str, Any], what: str = "settings") -> None:
+    """Raise `SettingsError` if a mapping has keys that are no fields of a settings dataclass."""
+    known = [field.name for field in fields(kind)]
+    if unknown := sorted(set(values) - set(known)):
+        raise SettingsError(f"Unknown {what} {', '.join(unknown)}; known are {', '.join(known)}.")
+
+
 def read_settings(kind: type[S], values: Mapping[str, Any]) -> S:
     """Build a settings dataclass from a mapping; an unknown key or a wrong type is a `SettingsError`."""
-    known = {field.name: str(field.type) for field in fields(kind)}
-    if unknown := sorted(set(values) - set(known)):
-        raise SettingsError(f"Unknown training settings {', '.join(unknown)}; known are {', '.join(known)}.")
+    check_names(kind, values, "training settings")
+    types = {field.name: str(field.type) for field in fields(kind)}
     for name, value in values.items():
-        if not _has_type(value, known[name]):
-            raise SettingsError(f"Training setting {name} = {value!r} must be of type {known[name]}.")
+        if not _has_type(value, types[name]):
+            raise SettingsError(f"Training setting {name} = {value!r} must be of type {types[name]}.")
     return kind(**values)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ExitCode
-from aiida.orm import Dict, Int, Str
+from aiida.orm import Dict, Int
 
 from aiida_perovskite.calculations.generate import (
     choose_settings,
@@ -18,8 +18,8 @@ from aiida_perovskite.calculations.jobs import trial_job
 from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.generate import GeneratorJobWorkChain
-from aiida_perovskite.workflows.generative_study import GenerativeJobsWorkChain, validate_device
-from aiida_perovskite.workflows.interfaces import how_it_ended
+from aiida_perovskite.workflows.generative_study import GenerativeJobsWorkChain, GenerativeStudyWorkChain
+from aiida_perovskite.workflows.interfaces import fault_of, how_it_ended
 
 
 class TryGeneratorWorkChain(GeneratorJobWorkChain):
@@ -34,9 +34,7 @@ class TryGeneratorWorkChain(GeneratorJobWorkChain):
         super().define(spec)
         spec.input("energy_class", valid_type=Int, help="Class that is asked for.")
         spec.input("samples", valid_type=Int, help="Number of draws.")
-        spec.input(
-            "device", valid_type=Str, default=lambda: Str("cpu"), validator=validate_device, help="`cpu` or `cuda`."
-        )
+        spec.expose_inputs(GenerativeStudyWorkChain, include=["device"])
         spec.output("quantities", valid_type=Dict, help="JS distance to the class, different compositions; or `error`.")
         spec.output("model", valid_type=ModelCheckpointData, required=False, help="The generator.")
 
@@ -60,22 +58,15 @@ def validate_search(value: Dict, _: Any) -> str | None:
     """Refuse generators, settings and ranges that do not exist before anything runs."""
     from aiida_perovskite.learning.generative.search import SearchSettings
 
-    try:
-        SearchSettings.from_dict(value.get_dict())
-    except ValueError as error:
-        return str(error)
-    return None
+    return fault_of(lambda: SearchSettings.from_dict(value.get_dict()))
 
 
 def validate_together(inputs: Mapping[str, Any], _: Any) -> str | None:
     """Refuse a table that cannot be learned, or whose class is empty."""
     from aiida_perovskite.learning.generative.table import check_class
 
-    try:
-        check_class(inputs["settings"]["energy_class"], elpasolite_table(inputs["dataset"]).counts)
-    except ValueError as error:
-        return str(error)
-    return None
+    settings, dataset = inputs["settings"], inputs["dataset"]
+    return fault_of(lambda: check_class(settings["energy_class"], elpasolite_table(dataset).counts))
 
 
 class GenerativeSearchWorkChain(GenerativeJobsWorkChain):

@@ -12,7 +12,7 @@ from aiida_perovskite.calculations.generate import elpasolite_table, join_sizes,
 from aiida_perovskite.calculations.jobs import benchmark_job
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.generate import GeneratorJobWorkChain
-from aiida_perovskite.workflows.interfaces import how_it_ended
+from aiida_perovskite.workflows.interfaces import fault_of, how_it_ended
 from aiida_perovskite.workflows.protocols import load_protocol
 from aiida_perovskite.workflows.sharing import QueueMixin
 
@@ -31,11 +31,7 @@ def validate_benchmark(value: Dict, _: Any) -> str | None:
     """Refuse models, classes and settings that do not exist before anything runs."""
     from aiida_perovskite.learning.generative.benchmark import BenchmarkSettings
 
-    try:
-        BenchmarkSettings.from_dict(value.get_dict())
-    except ValueError as error:
-        return str(error)
-    return None
+    return fault_of(lambda: BenchmarkSettings.from_dict(value.get_dict()))
 
 
 def validate_device(value: Str, _: Any) -> str | None:
@@ -141,22 +137,15 @@ def validate_sizes(value: Dict, _: Any) -> str | None:
     """Refuse models, sizes and settings that do not exist before anything runs."""
     from aiida_perovskite.learning.generative.sizes import SizesSettings
 
-    try:
-        SizesSettings.from_dict(value.get_dict())
-    except ValueError as error:
-        return str(error)
-    return None
+    return fault_of(lambda: SizesSettings.from_dict(value.get_dict()))
 
 
 def validate_together(inputs: Mapping[str, Any], _: Any) -> str | None:
     """Refuse a table that cannot be learned, that is too small, or whose class is empty."""
     from aiida_perovskite.learning.generative.sizes import SizesSettings
 
-    try:
-        SizesSettings.from_dict(inputs["settings"].get_dict()).check(elpasolite_table(inputs["dataset"]))
-    except ValueError as error:
-        return str(error)
-    return None
+    settings, dataset = inputs["settings"], inputs["dataset"]
+    return fault_of(lambda: SizesSettings.from_dict(settings.get_dict()).check(elpasolite_table(dataset)))
 
 
 class GenerativeSizesWorkChain(GenerativeJobsWorkChain):

@@ -6,7 +6,7 @@ An engine implements a step by subclassing the interface and registering the ent
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from aiida.engine import ProcessBuilder, WorkChain
@@ -22,6 +22,15 @@ def how_it_ended(node: ProcessNode) -> str:
     state = node.process_state.value if node.process_state else "created"
     raised = (node.exception or "").strip().splitlines()
     return node.exit_message or (raised[-1] if raised else f"process {node.pk} ended as {state}")
+
+
+def fault_of(check: Callable[[], Any]) -> str | None:
+    """Return the sentence of the ValueError that a check raises, as validators of inputs do; None if all is well."""
+    try:
+        check()
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def workflow_of(engine: str, step: str) -> type[WorkChain]:

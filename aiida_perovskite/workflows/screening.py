@@ -18,7 +18,7 @@ from aiida_perovskite.calculations.results import collect_results
 from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.candidate import CandidateWorkChain
-from aiida_perovskite.workflows.interfaces import how_it_ended
+from aiida_perovskite.workflows.interfaces import fault_of, how_it_ended
 from aiida_perovskite.workflows.job_options import checked_options
 from aiida_perovskite.workflows.ports import PARTS, STEPS, TRAIN, fill_ports, with_engine
 from aiida_perovskite.workflows.protocols import load_protocol
@@ -69,22 +69,14 @@ def validate_selection(value: Dict, _: Any) -> str | None:
     """Refuse rules that do not exist before anything runs."""
     from aiida_perovskite.learning.selection import SelectionSettings
 
-    try:
-        SelectionSettings.from_dict(value.get_dict())
-    except ValueError as error:
-        return str(error)
-    return None
+    return fault_of(lambda: SelectionSettings.from_dict(value.get_dict()))
 
 
 def validate_training(value: Dict | None, _: Any) -> str | None:
     """Refuse training settings that do not exist before anything runs."""
     from aiida_perovskite.learning.settings import TrainingSettings
 
-    try:
-        TrainingSettings.from_dict(value.get_dict() if value else {})
-    except ValueError as error:
-        return str(error)
-    return None
+    return fault_of(lambda: TrainingSettings.from_dict(value.get_dict() if value else {}))
 
 
 def validate_references(value: List | None, _: Any) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..checkpoint import CheckpointError, atomic_path, read_json, versions, write_json
-from ..settings import SettingsError
+from ..settings import SettingsError, check_names
 from .distributions import js_distance, site_distribution
 from .generator import JSON_FILE, Generator, GeneratorSettings
 from .metrics import SampleCounter
@@ -88,9 +88,7 @@ class BenchmarkSettings:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BenchmarkSettings:
         """Build settings from a mapping, e.g. parsed JSON; what does not exist or has a wrong type is a ValueError."""
-        known = [one.name for one in fields(cls)]
-        if unknown := sorted(set(values) - set(known)):
-            raise SettingsError(f"Unknown settings {', '.join(unknown)}; known are {', '.join(known)}.")
+        check_names(cls, values)
         whole = [values.get(name, 1) for name in ("fits", "samples", "seed")]
         whole += [] if values.get("training_rows") is None else [values["training_rows"]]
         classes = values.get("classes", [1])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..settings import SettingsError, check_ranges
+from ..settings import SettingsError, check_names, check_ranges
 from . import generator_type
 from .selection import choose, pareto_front, sampling_distance, training_quantities
 from .space import GenerativeError
@@ -91,9 +91,7 @@ class SearchSettings:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SearchSettings:
         """Build settings from a mapping, e.g. parsed JSON; what does not exist or has a wrong type is a ValueError."""
-        known = [one.name for one in fields(cls)]
-        if unknown := sorted(set(values) - set(known)):
-            raise SettingsError(f"Unknown settings {', '.join(unknown)}; known are {', '.join(known)}.")
+        check_names(cls, values)
         whole = ("draws", "initialisations", "energy_class", "samples", "seed")
         if not all(type(values.get(name, 1)) is int for name in whole):
             raise SettingsError(f"{', '.join(whole)} must be whole numbers.")

@@ -7,10 +7,10 @@ many compounds then.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..settings import SettingsError, check_ranges
+from ..settings import SettingsError, check_names, check_ranges
 from .benchmark import BenchmarkSettings
 from .table import ElpasoliteTable, check_class
 
@@ -79,9 +79,7 @@ class SizesSettings:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SizesSettings:
         """Build settings from a mapping, e.g. parsed JSON; what does not exist or has a wrong type is a ValueError."""
-        known = [one.name for one in fields(cls)]
-        if unknown := sorted(set(values) - set(known)):
-            raise SettingsError(f"Unknown settings {', '.join(unknown)}; known are {', '.join(known)}.")
+        check_names(cls, values)
         if not all(isinstance(values.get(name, []), list | tuple) for name in ("sizes", "permuted")):
             raise SettingsError("sizes and permuted must be lists.")
         return cls(**values)
