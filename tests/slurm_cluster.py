@@ -5,6 +5,7 @@ Debian's programs, with keys, ports, sockets and state of their own in one folde
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -13,8 +14,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "sshd", "ssh-keygen")
 PATIENCE_S = 30.0
@@ -67,13 +70,39 @@ Subsystem sftp internal-sftp
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
-    """Where the SSH server listens, and with which key it lets one in."""
+    """Where the SSH server listens, and with which key it lets one in; what runs, to be killed and started again."""
 
+    folder: Path
     port: int
     key: Path
     known_hosts: Path
+    commands: dict[str, list[str]]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, name: str) -> None:
+        """Start one of the daemons."""
+        with (self.folder / f"{name}.out").open("ab") as output:
+            self.processes[name] = subprocess.Popen(
+                self.commands[name], stdout=output, stderr=output, env=environment(self.folder)
+            )
+
+    def kill(self, name: str) -> None:
+        """Kill one of the daemons with all that it has started: of the SSH server, its sessions."""
+        process = self.processes[name]
+        started = psutil.Process(process.pid).children(recursive=True)
+        for one in (process, *started):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        process.wait(PATIENCE_S)
+
+    def ssh_settings(self, host: str) -> str:
+        """Return what ~/.ssh/config says of the cluster under this name."""
+        return (
+            f"Host {host}\n  HostName 127.0.0.1\n  Port {self.port}\n  User root\n  IdentityFile {self.key}\n"
+            f"  UserKnownHostsFile {self.known_hosts}\n"
+        )
 
 
 def why_not() -> str | None:
@@ -102,26 +131,26 @@ def slurm_cluster(folder: Path) -> Iterator[Cluster]:
     public = (folder / "host_key.pub").read_text(encoding="utf-8")
     write(folder / "known_hosts", f"[127.0.0.1]:{ports[2]} {public}")
     munge = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munge.pid", "log-file": "munge.log"}
-    daemons = [
-        ["munged", "--foreground", "--force", *(f"--{option}={folder / name}" for option, name in munge.items())],
-        ["slurmctld", "-D", "-f", str(folder / "slurm.conf")],
-        ["slurmd", "-D", "-N", "localhost", "-f", str(folder / "slurm.conf")],
-        [str(shutil.which("sshd", path=PATH)), "-D", "-e", "-f", str(folder / "sshd.conf")],
-    ]
-    started: list[subprocess.Popen[bytes]] = []
+    places = [f"--{option}={folder / name}" for option, name in munge.items()]
+    daemons = {
+        "munged": ["munged", "--foreground", "--force", *places],
+        "slurmctld": ["slurmctld", "-D", "-f", str(folder / "slurm.conf")],
+        "slurmd": ["slurmd", "-D", "-N", "localhost", "-f", str(folder / "slurm.conf")],
+        "sshd": [str(shutil.which("sshd", path=PATH)), "-D", "-e", "-f", str(folder / "sshd.conf")],
+    }
+    cluster = Cluster(folder, ports[2], folder / "user_key", folder / "known_hosts", daemons)
     try:
-        for words in daemons:
-            with (folder / f"{Path(words[0]).name}.out").open("wb") as output:
-                started.append(subprocess.Popen(words, stdout=output, stderr=output, env=environment(folder)))
+        for name in daemons:
+            cluster.start(name)
             time.sleep(0.5)  # each needs the one before
         wait_until_idle(folder)
-        yield Cluster(ports[2], folder / "user_key", folder / "known_hosts")
+        yield cluster
     finally:
-        if len(started) == len(daemons):
+        if len(cluster.processes) == len(daemons):
             subprocess.run(["scancel", "--user=root"], env=environment(folder), check=False)
-        for process in reversed(started):
+        for process in reversed(cluster.processes.values()):
             process.terminate()
-        for process in started:
+        for process in cluster.processes.values():
             process.wait(PATIENCE_S)
 
 

@@ -111,15 +111,14 @@ def from_script(result: dict[str, Any]) -> dict[str, Any]:
 
 def read_campaign(name: str) -> list[dict[str, Any]]:
     """Return what the candidates of a campaign found, each with ``computed_by``."""
-    from aiida import load_profile, orm
+    from aiida import load_profile
 
     from aiida_perovskite.cli.campaigns import runs
-    from aiida_perovskite.workflows.candidate import CandidateWorkChain
+    from aiida_perovskite.report.candidates import candidate_processes
 
     load_profile()
-    query = orm.QueryBuilder().append(orm.WorkChainNode, filters={"id": {"in": [run.pk for run in runs(name)]}})
-    query.append(CandidateWorkChain)
-    return [from_candidate(node) for node in query.all(flat=True) if node.is_terminated]
+    found = {node.uuid: node for run in runs(name) for node in candidate_processes(run).values()}
+    return [from_candidate(node) for node in found.values() if node.is_terminated]
 
 
 def from_candidate(node: Any) -> dict[str, Any]:

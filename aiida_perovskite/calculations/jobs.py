@@ -109,15 +109,20 @@ def learning_job(
     }
 
 
-@functools.cache
 def learning_digest() -> str:
     """Return the SHA-256 of programs and tables of the learning room, and of the chemistry below it, as they are here.
 
     A code on another computer should have the same version; `aiida-perovskite doctor` looks.
     """
+    return rooms_digest("chemistry", "learning")
+
+
+@functools.cache
+def rooms_digest(*rooms: str) -> str:
+    """Return the SHA-256 of the programs and tables of some rooms of this package."""
     package = Path(aiida_perovskite.__file__).parent
     found = hashlib.sha256()
-    files = (path for room in ("chemistry", "learning") for path in (package / room).rglob("*"))
+    files = (path for room in rooms for path in (package / room).rglob("*"))
     for path in sorted(path for path in files if path.suffix in (".py", ".csv")):
         found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     return found.hexdigest()

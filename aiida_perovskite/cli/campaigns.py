@@ -91,28 +91,28 @@ def run_status(run: WorkChainNode) -> dict[str, Any]:
     """Return state, funnel counts and the state of each candidate, or of each step of an interpretation."""
     from aiida.orm import ProcessNode
 
+    from aiida_perovskite.report.candidates import candidate_processes
     from aiida_perovskite.workflows.interpret import FAMILIES, TRAIN
-    from aiida_perovskite.workflows.screening import CANDIDATE
 
-    candidates, steps = [], []
+    steps = []
     for link in run.base.links.get_outgoing(node_class=ProcessNode):
         if isinstance(link.node, ProcessNode) and link.link_label.startswith((TRAIN, FAMILIES)):
             node = link.node
             steps.append(
                 {"step": link.link_label, "pk": node.pk, "state": state_of(node), "message": node.exit_message}
             )
-        elif isinstance(link.node, ProcessNode) and link.link_label.startswith(CANDIDATE):
-            node = link.node
-            verdict = node.outputs.verdict["reason"] if "verdict" in node.outputs else None
-            candidates.append(
-                {
-                    "formula": link.link_label.removeprefix(CANDIDATE),
-                    "pk": node.pk,
-                    "state": state_of(node),
-                    "exit_status": node.exit_status,
-                    "message": verdict or node.exit_message,
-                }
-            )
+    candidates = []
+    for formula, node in candidate_processes(run).items():
+        verdict = node.outputs.verdict["reason"] if "verdict" in node.outputs else None
+        candidates.append(
+            {
+                "formula": formula,
+                "pk": node.pk,
+                "state": state_of(node),
+                "exit_status": node.exit_status,
+                "message": verdict or node.exit_message,
+            }
+        )
     return {
         "pk": run.pk,
         "uuid": run.uuid,

@@ -156,15 +156,13 @@ def of_campaign(campaign: str, result: str) -> Read:
     from aiida.orm import Data
 
     from aiida_perovskite.chemistry import Composition
-    from aiida_perovskite.report.candidates import CANDIDATE
+    from aiida_perovskite.report.candidates import candidate_processes
 
     text, _, key = result.partition(".")
     formula = Composition.parse(text).formula
     campaign_group(campaign)
-    called = [
-        run.base.links.get_outgoing(link_label_filter=CANDIDATE + formula).all() for run in runs(campaign, SCREENING)
-    ]
-    found = next((links[0].node for links in called if links), None)
+    candidates = (candidate_processes(run) for run in runs(campaign, SCREENING))
+    found = next((processes[formula] for processes in candidates if formula in processes), None)
     if found is None:
         raise ValueError(f"campaign {campaign!r} has not computed {formula}")
     outputs: dict[str, Any] = {link.link_label: link.node for link in found.base.links.get_outgoing(Data).all()}

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 ERROR_CODES = frozenset(
-    {"geometry_not_converged", "scf_not_converged", "engine_missing", "bad_input", "no_gap", "crashed"}
+    {"geometry_not_converged", "scf_not_converged", "engine_missing", "bad_input", "no_gap", "crashed", "damaged"}
 )
 
 
-# One exit status for each EngineError code. 3xx: nothing to repair, 4xx: a handler may repair it, 5xx: relaxation.
+# One exit status for each EngineError code. 310, 311: by chance, run again; other 3xx: nothing to repair, 4xx: a
+# handler may repair it, 5xx: relaxation.
 EXIT_STATUS = {
+    "damaged": 311,  # a file is there, but cut off or unreadable
     "engine_missing": 320,
     "bad_input": 321,
     "crashed": 322,
@@ -100,13 +102,13 @@ def read_results(text: str) -> dict[str, Any]:
     Raises
     ------
     EngineError
-        With the script's own code and message if it reported an error; ``crashed`` if the file is empty, truncated or
-        not of this form.
+        With the script's own code and message if it reported an error; ``damaged`` if the file is empty or truncated;
+        ``crashed`` if it is not of this form.
     """
     try:
         content = parse_json(text)
     except ValueError as error:
-        raise EngineError("crashed", f"results.json is empty or truncated ({error}); run the job again") from error
+        raise EngineError("damaged", f"results.json is empty or truncated ({error}); run the job again") from error
     status = content.get("status") if isinstance(content, dict) else None
     if status == "error" and isinstance(content.get("error"), dict):
         code = str(content["error"].get("code"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from aiida.engine import ExitCode
-
 from aiida_perovskite.parsers.train import LearningParser
 
 
@@ -13,8 +11,7 @@ class FamiliesParser(LearningParser):
     _what = "the analysis"
     _required = ("summary.json", "agreement.json", "families.csv", "members.csv")
 
-    def parse_files(self) -> ExitCode | None:
+    def parse_files(self) -> None:
         """Hand out tables and numbers."""
         self.out_tables("members", "scan", "families", "elements", "claims", "components", "stability", "attributions")
         self.out_numbers("summary", "agreement")
-        return None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aiida.engine import ExitCode
 from aiida.orm import Dict, FolderData
 
 from aiida_perovskite.data.model import GENERATOR_FILES, ModelCheckpointData
-from aiida_perovskite.parsers.train import ERROR_BAD_MODEL, LearningParser
+from aiida_perovskite.parsers.train import LearningParser
 
 TRUTH_FILES = ("truth.npz", "truth.json")
 
@@ -20,17 +19,13 @@ class GeneratorParser(LearningParser):
     _required = tuple(GENERATOR_FILES.values())
     _files = _required
 
-    def parse_files(self) -> ExitCode | None:
+    def parse_files(self) -> None:
         """Hand out the generator."""
         import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
             self.write(folder, *self._files)
-            try:
-                self.out("model", ModelCheckpointData.from_folder(Path(folder)))
-            except ValueError as error:
-                return ExitCode(ERROR_BAD_MODEL, f"the checkpoint cannot be read: {error}")
-        return None
+            self.out("model", ModelCheckpointData.from_folder(Path(folder)))
 
 
 class TrialParser(GeneratorParser):
@@ -39,10 +34,11 @@ class TrialParser(GeneratorParser):
     _what = "the fit"
     _required = ("quantities.json",)
 
-    def parse_files(self) -> ExitCode | None:
+    def parse_files(self) -> None:
         """Hand out what the training set says of the fit, and the generator."""
         self.out_numbers("quantities")
-        return super().parse_files() if all(self.has(name) for name in self._files) else None
+        if all(self.has(name) for name in self._files):
+            super().parse_files()
 
 
 class DesignParser(LearningParser):
@@ -51,11 +47,10 @@ class DesignParser(LearningParser):
     _what = "the design"
     _required = ("compositions.csv", "summary.json")
 
-    def parse_files(self) -> ExitCode | None:
+    def parse_files(self) -> None:
         """Hand out the table and its counts."""
         self.out_tables("compositions")
         self.out_numbers("summary")
-        return None
 
 
 class EvaluationParser(LearningParser):
@@ -64,7 +59,7 @@ class EvaluationParser(LearningParser):
     _what = "the evaluation"
     _required = ("evaluation.csv", *TRUTH_FILES)
 
-    def parse_files(self) -> ExitCode | None:
+    def parse_files(self) -> None:
         """Hand out metrics, and the truth that they were measured against."""
         import tempfile
 
@@ -72,7 +67,6 @@ class EvaluationParser(LearningParser):
         with tempfile.TemporaryDirectory() as folder:
             self.write(folder, *TRUTH_FILES)
             self.out("truth", FolderData(tree=folder))
-        return None
 
 
 class BenchmarkParser(LearningParser):
@@ -85,7 +79,7 @@ class BenchmarkParser(LearningParser):
     _tables = ("metrics", "fits", "saturation", "js_matrix", "elements", "energies")
     _required = (*(f"{name}.csv" for name in _tables), "metrics.json", "generators")
 
-    def parse_files(self) -> ExitCode | None:
+    def parse_files(self) -> None:
         """Hand out tables, summary and generators."""
         import json
         import tempfile
@@ -97,4 +91,3 @@ class BenchmarkParser(LearningParser):
         with tempfile.TemporaryDirectory() as folder:
             repository.copy_tree(folder)
             self.out("generators", FolderData(tree=str(Path(folder) / "generators")))
-        return None

@@ -15,7 +15,6 @@ from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.engines import EXIT_STATUS, NO_RESULTS
 from aiida_perovskite.parsers.base import last_output
 
-ERROR_BAD_MODEL = 311  # the checkpoint is there but cannot be read
 STATED = (1, 2, 3)  # statuses with which Python and the command end of themselves; a killed job has none, or above 128
 REFUSED = 2  # status of the command for bad input, of which it then says one sentence
 TEXT = {"clusters": str, "run": str}  # columns of text that may look like numbers, "1" beside "2+3"
@@ -34,10 +33,14 @@ class LearningParser(Parser):
         missing = [name for name in self._required if not self.has(name)]
         if missing:
             return self.failure(missing, kwargs["retrieved_temporary_folder"])
-        return self.parse_files()
+        try:
+            self.parse_files()
+        except (ValueError, KeyError, OSError) as error:
+            return ExitCode(EXIT_STATUS["damaged"], f"a file that {self._what} left cannot be read: {error}")
+        return None
 
-    def parse_files(self) -> ExitCode | None:
-        """Turn the files into output nodes; those that are required are there."""
+    def parse_files(self) -> None:
+        """Turn the files into output nodes; those that are required are there. ValueError if one is damaged."""
         raise NotImplementedError
 
     def failure(self, missing: list[str], folder: str) -> ExitCode:
@@ -85,19 +88,15 @@ class TrainParser(LearningParser):
     _what = "the training"
     _required = ("model.safetensors", "model.json", "metrics.json")
 
-    def parse_files(self) -> ExitCode | None:
+    def parse_files(self) -> None:
         """Hand out the model and its tables."""
         import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
             self.write(folder, "model.safetensors", "model.json")
-            try:
-                self.out("model", ModelCheckpointData.from_folder(Path(folder)))
-            except ValueError as error:
-                return ExitCode(ERROR_BAD_MODEL, f"the checkpoint cannot be read: {error}")
+            self.out("model", ModelCheckpointData.from_folder(Path(folder)))
         self.out_numbers("metrics")
         self.out_tables("cross_validation", "history", "learning_curve")
-        return None
 
 
 def _own_status(temporary_folder: str) -> int | None:

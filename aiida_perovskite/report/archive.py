@@ -19,6 +19,7 @@ from aiida import orm
 from aiida.common.exceptions import AiidaException
 from sqlalchemy.exc import SQLAlchemyError
 
+from aiida_perovskite.report.candidates import candidate_processes
 from aiida_perovskite.report.trace import versions_of
 from aiida_perovskite.report.withheld import WITHHELD, pack, withhold
 
@@ -99,7 +100,8 @@ def export_campaign(group: Group, pages: dict[str, str], path: Path, *, keep_pat
         folder = Path(name)
         raw, unpacked = folder / "raw.aiida", folder / "unpacked"
         try:
-            create_archive([group], raw, include_logs=keep_paths)
+            taken = [node for run in group.nodes for node in candidate_processes(run).values()]
+            create_archive([group, *taken], raw, include_logs=keep_paths)
         except ExportValidationError as error:
             raise ValueError(
                 f"campaign {group.label!r} has processes that have not ended, and cannot be exported yet: {error}"

@@ -33,13 +33,14 @@ from aiida_perovskite.report.graph import (
 )
 
 CANDIDATE = "candidate_"  # link label of a candidate's WorkChain: this and its formula
+TAKEN = "perovskite_taken"  # extra of a run: link label -> UUID of a candidate that it did not call
 RELAXED = "relaxed__"  # output namespace of what was computed after the unconstrained relaxation
 METHODS = {"bands_pbe": "PBE", "bands_hse06": "HSE06", "bands_hse06_soc": "HSE06+SOC"}
 
 
 def candidates(node: orm.ProcessNode, selection: Table | None, references: list[str]) -> Iterator[Candidate]:
     """Read the candidates in the order of their rank, those not yet submitted included; the references come last."""
-    processes = {label.removeprefix(CANDIDATE): process for label, process in called(node, CANDIDATE)}
+    processes = candidate_processes(node)
     chosen: list[str] = []
     if selection is not None and "chosen" in selection.frame:
         chosen = selection.frame.loc[selection.frame["chosen"].astype(bool), "formula"].tolist()
@@ -47,6 +48,16 @@ def candidates(node: orm.ProcessNode, selection: Table | None, references: list[
     compared = [formula for formula in dict.fromkeys(references) if formula not in chosen]
     for formula in chosen + others + compared:
         yield candidate(formula, processes.get(formula), row_of(selection, formula), formula in compared)
+
+
+def candidate_processes(run: orm.ProcessNode) -> dict[str, orm.ProcessNode]:
+    """Return formula -> process of the candidates of a run, those that it took from an earlier one included."""
+    taken = run.base.extras.get(TAKEN, {})
+    # Not all need be there: who gives a run away may leave out what it did not call.
+    query = orm.QueryBuilder().append(orm.ProcessNode, filters={"uuid": {"in": list(taken.values())}})
+    nodes = {node.uuid: node for node in query.all(flat=True)} if taken else {}
+    found = called(run, CANDIDATE) + [(label, nodes[uuid]) for label, uuid in taken.items() if uuid in nodes]
+    return {label.removeprefix(CANDIDATE): process for label, process in found if label.startswith(CANDIDATE)}
 
 
 def row_of(selection: Table | None, formula: str) -> dict[str, Number]:

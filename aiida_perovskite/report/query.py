@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiida import orm
 
+from aiida_perovskite.report.candidates import TAKEN
 from aiida_perovskite.report.graph import those
 
 if TYPE_CHECKING:
@@ -127,6 +128,18 @@ def has_elements(formula: str, filters: Filters) -> bool:
     return elements.issuperset(filters.contains) and elements.isdisjoint(filters.excludes)
 
 
+def taken(runs: dict[str, Any]) -> dict[int, set[str]]:
+    """Return pk of each candidate that runs took from earlier ones -> labels of the campaigns of those runs."""
+    query = orm.QueryBuilder().append(orm.WorkChainNode, filters=runs, tag="run", project=f"extras.{TAKEN}")
+    query.append(orm.Group, with_node="run", filters={"type_string": "core"}, project="label")
+    labels: dict[str, set[str]] = defaultdict(set)
+    for uuids, label in query.all():
+        for uuid in (uuids or {}).values():
+            labels[uuid].add(label)
+    query = orm.QueryBuilder().append(orm.WorkChainNode, filters={"uuid": {"in": list(labels)}}, project=["id", "uuid"])
+    return {pk: labels[uuid] for pk, uuid in query.all()} if labels else {}
+
+
 def conditions(filters: Filters) -> dict[str, Any]:
     """Return what the summary of a compound must hold."""
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
@@ -153,6 +166,8 @@ class Ask:
             )
             return query.append(orm.Dict, with_incoming="candidate", edge_filters={"label": "summary"}, tag="summary")
         own: dict[str, Any] = {"process_type": CANDIDATE_TYPE}
+        if self.filters.campaign is not None:
+            own |= those(self.of_campaign())
         if self.filters.since is not None:
             own["ctime"] = {">=": self.filters.since}
         query = orm.QueryBuilder().append(orm.WorkChainNode, filters=own, tag="candidate", project=list(project))
@@ -163,15 +178,16 @@ class Ask:
         for step, engine in self.filters.engines.items():
             label, wanted = {"label": f"{step}__engine"}, {"attributes.value": engine}
             query.append(orm.Str, with_outgoing="candidate", edge_filters=label, filters=wanted)
-        if self.filters.campaign is not None:
-            query.append(orm.WorkChainNode, with_outgoing="candidate", filters=those(self.runs()))
         return query
 
-    def runs(self) -> list[int]:
-        """Return the runs of the campaign."""
+    def of_campaign(self) -> set[int]:
+        """Return the candidates that the campaign's runs called or took from earlier ones."""
         query = orm.QueryBuilder().append(orm.Group, filters={"label": self.filters.campaign}, tag="campaign")
-        found: list[int] = query.append(orm.WorkChainNode, with_group="campaign", project="id").all(flat=True)
-        return found
+        runs: list[int] = query.append(orm.WorkChainNode, with_group="campaign", project="id").all(flat=True)
+        query = orm.QueryBuilder().append(orm.WorkChainNode, filters=those(runs), tag="run")
+        own = {"process_type": CANDIDATE_TYPE}
+        called = query.append(orm.WorkChainNode, with_incoming="run", filters=own, project="id").all(flat=True)
+        return {*called, *taken(those(runs))}
 
     def all(self) -> list[Any]:
         """Return pk, UUID and date of each candidate, UUID and content of its summary."""
@@ -194,7 +210,8 @@ class Ask:
             orm.WorkChainNode, filters=those(set(called.values())), tag="run", project="id"
         )
         query.append(orm.Group, with_node="run", filters={"type_string": "core"}, project="label")
-        labels: dict[int, list[str]] = defaultdict(list)
+        labels: dict[int, set[str]] = defaultdict(set)
         for run, label in query.all():
-            labels[run].append(label)
-        return {pk: ", ".join(sorted(labels[run])) for pk, run in called.items()}
+            labels[run].add(label)
+        later = taken({"extras": {"has_key": TAKEN}})
+        return {pk: ", ".join(sorted(labels[run].union(later.get(pk, ())))) for pk, run in called.items()}

@@ -9,6 +9,7 @@ from aiida.engine import ExitCode, ProcessBuilder, ToContext, while_
 from aiida.orm import AbstractCode, ArrayData, BandsData, Bool, Dict, List, Node, ProcessNode, Str, StructureData
 
 from aiida_perovskite.calculations.functions import build_prototype
+from aiida_perovskite.calculations.jobs import rooms_digest
 from aiida_perovskite.calculations.judgement import compare_structures, judge_gap, judge_stability, state_verdict
 from aiida_perovskite.calculations.photovoltaics import analyse_absorption, analyse_bands, plan_lines
 from aiida_perovskite.calculations.results import summarise_candidate
@@ -40,6 +41,8 @@ FAILED = {
     "bands": (405, "ERROR_BANDS_FAILED", "bands"),
     "free_relax": (406, "ERROR_FREE_RELAX_FAILED", "unconstrained relaxation"),
 }
+# Rooms whose programs have a say in the result of a candidate.
+ROOMS = ("calculations", "chemistry", "engines", "parsers", "photovoltaics", "workflows")
 OPTICS = ("absorption", "optics", "efficiency", "efficiency_curves")
 
 
@@ -144,6 +147,13 @@ class CandidateWorkChain(OnceMixin):
         for key, value in kwargs.items():
             builder[key] = value
         return builder
+
+    @classmethod
+    def content_digests(cls, inputs: Mapping[str, Any]) -> list[str]:
+        """Return digests of this package's programs, and of what other engines' steps say that they depend on."""
+        steps = (step_inputs(step, inputs[step]) for step in STEPS if step in inputs)
+        engines = [digest for workflow, given in steps for digest in workflow.content_digests(given)]
+        return [rooms_digest(*ROOMS), *engines]
 
     def build(self) -> ExitCode | None:
         """Build the prototype from ionic radii and list what is to be done."""

@@ -304,6 +304,12 @@ class ScreeningWorkChain(QueueMixin):
             self.out(name, table)
         stages = chosen["funnel"]["stages"]
         self.report(" -> ".join(f"{stage['count']} {stage['name']}" for stage in stages))
+        if not stages[-1]["count"]:
+            emptied = next(stage for stage in stages if not stage["count"])
+            self.report(
+                f"no candidate is left after the rule {emptied['name']!r} ({emptied['label']}): `selection` of the "
+                "screening's settings can loosen it, `exclude_known: false` keeps compounds that a table holds"
+            )
 
     def compute_candidates(self) -> None:
         """Submit the first candidates; each one that ends makes room for the next."""
@@ -345,19 +351,16 @@ class ScreeningWorkChain(QueueMixin):
     def _submit_candidate(self, formula: str) -> ProcessNode:
         """Submit a candidate or reference, or return the one that was submitted before."""
         label = f"{CANDIDATE}{formula}"
-        if self.submitted(label) is None:
-            chosen = self.ctx.get("chosen", [])
-            what = f"candidate {chosen.index(formula) + 1} of {len(chosen)}" if formula in chosen else "reference"
-            self.report(f"{what}: {formula}")
+        if (submitted := self.submitted(label)) is not None:
+            return submitted
         inputs = {port: self.inputs[port] for port in CANDIDATE_PORTS if port in self.inputs}
         if formula in self.ctx.get("geometry_only", []):
             inputs = {"relax": self.inputs.relax}
         if formula in self._references() and "rules" in inputs:
             inputs["rules"] = Dict({**inputs["rules"].get_dict(), "leave_early": False})
-        return self.submit_once(
-            label,
-            CandidateWorkChain,
-            formula=Str(formula),
-            window_ev=List(self.inputs.selection["window_ev"]),
-            **inputs,
-        )
+        window = List(self.inputs.selection["window_ev"])
+        node = self.take_or_submit(label, CandidateWorkChain, formula=Str(formula), window_ev=window, **inputs)
+        chosen = self.ctx.get("chosen", [])
+        what = f"candidate {chosen.index(formula) + 1} of {len(chosen)}" if formula in chosen else "reference"
+        self.report(f"{what}: {formula}" + (f" (computed before, process {node.pk})" if node.is_finished else ""))
+        return node

@@ -12,7 +12,7 @@ from aiida_shell import ShellJob
 
 from aiida_perovskite.calculations.functions import write_script_input
 from aiida_perovskite.calculations.jobs import script_job
-from aiida_perovskite.engines import NO_RESULTS, JobScript
+from aiida_perovskite.engines import EXIT_STATUS, NO_RESULTS, JobScript
 from aiida_perovskite.workflows.interfaces import StepWorkChain
 from aiida_perovskite.workflows.sharing import OnceMixin
 
@@ -48,9 +48,9 @@ class RestartWorkChain(OnceMixin, BaseRestartWorkChain):
         """Return the job's outputs: a ShellJob declares none, so the base class would find nothing to hand out."""
         return {label: node.outputs[label] for label in node.outputs}
 
-    @process_handler(priority=100, exit_codes=[ExitCode(NO_RESULTS)])
+    @process_handler(priority=100, exit_codes=[ExitCode(NO_RESULTS), ExitCode(EXIT_STATUS["damaged"])])
     def handle_lost_job(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Run the job again if it vanished without results (killed, out of memory, node failure), so many times."""
+        """Run the job again, so many times, if it vanished (killed, out of memory, node failure) or left cut files."""
         lost = self.ctx.get("lost_jobs", 0)
         if lost >= MAX_LOST_JOBS:
             return None

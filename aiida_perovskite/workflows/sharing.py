@@ -9,10 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from aiida.common import LinkType
-from aiida.engine import WorkChain
-from aiida.orm import AbstractCode, Node, ProcessNode, QueryBuilder
+from aiida.engine import Process, WorkChain
+from aiida.manage.caching import get_use_cache
+from aiida.orm import AbstractCode, Node, ProcessNode, QueryBuilder, load_node
 
+TAKEN = (
+    "perovskite_taken"  # extra of a process: label -> UUID of what it took from an earlier one instead of calling it
+)
 SHARED_KEY = "perovskite_shared_key"  # extra of a process by which another WorkChain that wants the same finds it
+CALL, RETURN = "call", "return"  # as the types of links begin
 ALIVE = ("created", "running", "waiting")
 ABANDONED = timedelta(days=2)  # a phase that has not changed for so long was left behind by an interpreter that ended
 
@@ -20,23 +25,51 @@ ABANDONED = timedelta(days=2)  # a phase that has not changed for so long was le
 class OnceMixin(WorkChain):
     """WorkChains whose steps may run twice: a worker that dies between two checkpoints repeats the last step."""
 
-    def submit_once(self, label: str, workflow: type[WorkChain], **inputs: Any) -> ProcessNode:
-        """Submit a process under a link label, or return the one that was submitted under it before."""
-        found = self.submitted(label)
+    @functools.cached_property
+    def _links(self) -> dict[tuple[str, str], int]:
+        """(Kind, label) of the links to what was called and returned -> identifier of the node.
+
+        Read once, when a worker has taken up the process: nobody else adds to them.
+        """
+        kinds = [LinkType.CALL_CALC.value, LinkType.CALL_WORK.value, LinkType.RETURN.value]
+        query = QueryBuilder().append(ProcessNode, filters={"id": self.node.pk}, tag="process")
+        query.append(
+            Node,
+            with_incoming="process",
+            project="id",
+            edge_filters={"type": {"in": kinds}},
+            edge_project=["type", "label"],
+        )
+        return {(kind.split("_")[0], label): pk for pk, kind, label in query.all()}
+
+    def submit(self, process: type[Process], inputs: dict[str, Any] | None = None, **kwargs: Any) -> ProcessNode:
+        """Submit a process, or return the one that stands under its link label since the step ran for the first time.
+
+        Steps that AiiDA provides are covered too: `BaseRestartWorkChain` labels its runs by their number.
+        """
+        label = ((kwargs if inputs is None else inputs).get("metadata") or {}).get("call_link_label")
+        found = None if label is None else self.submitted(label)
         if found is not None:
             return found
+        node: ProcessNode = super().submit(process, inputs, **kwargs)
+        if label is not None:
+            assert node.pk is not None  # it is stored
+            self._links[CALL, label] = node.pk
+        return node
+
+    def submit_once(self, label: str, workflow: type[WorkChain], **inputs: Any) -> ProcessNode:
+        """Submit a process under a link label, or return the one that was submitted under it before."""
         return self.submit(workflow, **inputs, metadata={"call_link_label": label})
 
     def out(self, output_port: str, value: Any = None) -> None:
         """Hand out a node, or the one that stands under this label since the step ran for the first time."""
-        label = output_port.replace(".", "__")
-        links = self.node.base.links.get_outgoing(link_type=LinkType.RETURN, link_label_filter=label)
-        super().out(output_port, next((link.node for link in links), value))
+        found = self._links.get((RETURN, output_port.replace(".", "__")))
+        super().out(output_port, value if found is None else load_node(found))
 
     def submitted(self, label: str) -> ProcessNode | None:
         """Return the process that was submitted under a link label."""
-        links = self.node.base.links.get_outgoing(node_class=ProcessNode, link_label_filter=label)
-        return next((link.node for link in links), None)  # type: ignore[return-value]
+        found = self._links.get((CALL, label))
+        return None if found is None else load_node(found)  # type: ignore[return-value]
 
     @classmethod
     def content_digests(cls, inputs: Mapping[str, Any]) -> list[str]:
@@ -54,6 +87,26 @@ class OnceMixin(WorkChain):
         if found is not None:
             return found
         node: ProcessNode = self.submit(workflow, **inputs, metadata={"call_link_label": label})
+        node.base.extras.set(SHARED_KEY, key)
+        return node
+
+    def take_or_submit(self, label: str, workflow: type[OnceMixin], **inputs: Any) -> ProcessNode:
+        """Return a process with these inputs that succeeded before, where AiiDA's caching is on; else submit one.
+
+        AiiDA's cache gives back jobs and functions, each as a process of its own; this gives back a whole WorkChain. No
+        link says so: what was taken is written into an extra, :data:`TAKEN`.
+        """
+        found = self.submitted(label)
+        if found is not None:
+            return found
+        key = shared_key(workflow, inputs)
+        if get_use_cache(identifier=workflow.build_process_type()):
+            found = next(iter(find_finished(workflow, key)), None)
+        if found is not None:
+            extras = self.node.base.extras
+            extras.set(TAKEN, {**extras.get(TAKEN, {}), label: found.uuid})
+            return found
+        node = self.submit_once(label, workflow, **inputs)
         node.base.extras.set(SHARED_KEY, key)
         return node
 
@@ -102,15 +155,23 @@ def shared_key(workflow: type[OnceMixin], inputs: Mapping[str, Any]) -> str:
 
 def find_shared(workflow: type[WorkChain], key: str) -> ProcessNode | None:
     """Return the process of this key that succeeded, else one that is alive and not abandoned."""
+    recent = datetime.now(UTC) - ABANDONED
+    nodes = _with_key(workflow, key)
+    alive = [node for node in nodes if node.process_state and node.process_state.value in ALIVE and node.mtime > recent]
+    return next(iter(find_finished(workflow, key) or alive), None)
+
+
+def find_finished(workflow: type[WorkChain], key: str) -> list[ProcessNode]:
+    """Return the processes of this key that succeeded, the oldest first."""
+    return [node for node in _with_key(workflow, key) if node.is_finished_ok]
+
+
+def _with_key(workflow: type[WorkChain], key: str) -> list[ProcessNode]:
     # The database has an index of types, not of extras: it looks at the processes of this kind only.
     filters = {"process_type": workflow.build_process_type(), f"extras.{SHARED_KEY}": key}
     query = QueryBuilder().append(ProcessNode, filters=filters, tag="process")
-    query.order_by({"process": "id"})
-    nodes: list[ProcessNode] = query.all(flat=True)
-    finished = [node for node in nodes if node.is_finished_ok]
-    recent = datetime.now(UTC) - ABANDONED
-    alive = [node for node in nodes if node.process_state and node.process_state.value in ALIVE and node.mtime > recent]
-    return next(iter(finished + alive), None)
+    nodes: list[ProcessNode] = query.order_by({"process": "id"}).all(flat=True)
+    return nodes
 
 
 def _leaves(inputs: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

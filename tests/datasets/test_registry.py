@@ -28,6 +28,16 @@ def test_the_shipped_gaps_are_physical() -> None:
     assert frame["x_halide"].between(0.15, 0.35).all()
 
 
+def test_the_first_gaps_leave_something_to_find() -> None:
+    """The demo learns from these, whatever the whole table holds by now."""
+    first, whole = (load_dataset(name) for name in ("halide-gaps-gpaw-first", "halide-gaps-gpaw"))
+    assert first.card.verified
+    assert len(first.frame) == 152
+    found = whole.frame[~whole.frame["formula"].isin(first.frame["formula"])]
+    assert len(found) + len(first.frame) == len(whole.frame)
+    assert found["gap_hse06_soc_ev"].between(0.9, 1.6).any()
+
+
 def test_the_demo_elpasolites_are_of_the_space_and_say_what_they_are() -> None:
     data = load_elpasolites_as_stored(name="elpasolites-chgnet-demo")
     assert data.card.verified, "SHA256SUMS is not of the shipped table: run tools/compute_elpasolites.py"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ def inputs(
     n_candidates: int = 99,
     protocol: str = "gaps",
     candidate: dict[str, Any] | None = None,
+    gap: dict[str, Any] | None = None,
     **funnel: Any,
 ) -> Any:
     from aiida_perovskite.workflows.screening import ScreeningWorkChain
@@ -41,7 +43,7 @@ def inputs(
     return ScreeningWorkChain.get_builder_from_protocol(
         {"relax": code, "gap": code},
         protocol=protocol,
-        overrides={"screening": screening, "candidate": candidate or {}},
+        overrides={"screening": screening, "candidate": candidate or {}, "gap": gap or {}},
         **({"model": model} if model is not None else {}),
     )
 
@@ -162,19 +164,59 @@ def test_every_candidate_failed_is_an_error_that_says_why(tiny_model: Any, emula
 
 
 @pytest.mark.production
-def test_a_second_run_takes_the_jobs_from_the_cache(tiny_model: Any, emulator_code: Any) -> None:
+def test_a_second_run_takes_what_the_first_computed(tiny_model: Any, emulator_code: Any, tmp_path: Path) -> None:
+    """Whole candidates where nothing has changed, their jobs where something has, nothing where caching is off."""
     from aiida.engine import run_get_node
-    from aiida.manage.caching import enable_caching
+    from aiida.manage.caching import disable_caching, enable_caching
     from aiida.orm import CalcJobNode
+
+    from aiida_perovskite.report.candidates import candidate_processes
 
     builder = inputs(tiny_model, emulator_code, d_elements=["Br"], n_candidates=2)
     with enable_caching():
-        first, _ = run_get_node(builder)
+        first, before = run_get_node(builder)
         second, node = run_get_node(builder)
-    jobs = [job for job in node.called_descendants if isinstance(job, CalcJobNode)]
-    assert len(jobs) == 4
-    assert all(job.base.caching.is_created_from_cache for job in jobs)
+        _, changed = run_get_node(
+            inputs(tiny_model, emulator_code, d_elements=["Br"], n_candidates=2, gap={"cutoff_ev": 401})
+        )
+    with disable_caching():
+        _, anew = run_get_node(builder)
+    assert candidates(node) == {}
+    assert {name: one.uuid for name, one in candidate_processes(node).items()} == {
+        name: one.uuid for name, one in candidates(before).items()
+    }
     assert first["results"].sha256 == second["results"].sha256
+    jobs = [job for job in changed.called_descendants if isinstance(job, CalcJobNode)]
+    steps = {(job.caller.process_label, job.base.caching.is_created_from_cache) for job in jobs}
+    assert steps == {("ChgnetRelaxWorkChain", True), ("GpawGapWorkChain", False)}
+    assert len(candidates(anew)) == 2
+    assert not any(job.base.caching.is_created_from_cache for job in anew.called_descendants)
+    assert_commands_find(candidates(before), node, tmp_path)
+
+
+def assert_commands_find(expected: dict[str, Any], run: Any, folder: Path) -> None:
+    """Whatever reads a campaign finds what its only run did not call."""
+    from aiida.orm import QueryBuilder, WorkChainNode
+    from aiida.tools.archive.abstract import get_format
+
+    from aiida_perovskite.cli.campaigns import campaign_group, run_status
+    from aiida_perovskite.cli.trace import of_campaign
+    from aiida_perovskite.report.archive import export_campaign
+    from aiida_perovskite.report.query import Filters, matching
+
+    group = campaign_group("second", create=True)
+    group.add_nodes(run)
+    assert {row["formula"]: row["pk"] for row in run_status(run)["candidates"]} == {
+        name: node.pk for name, node in expected.items()
+    }
+    assert sorted(matching(Filters(campaign="second")).values()) == sorted(expected)
+    for name, node in expected.items():
+        assert of_campaign("second", name).node.uuid == node.outputs.summary.uuid
+    export_campaign(group, {}, folder / "second.aiida")
+    with get_format().open(folder / "second.aiida", "r") as archive:
+        held = archive.querybuilder().append(WorkChainNode, project="uuid").all(flat=True)
+    assert {node.uuid for node in expected.values()} <= set(held)
+    assert QueryBuilder().append(WorkChainNode, filters={"uuid": {"in": held}}).count() == len(held)
 
 
 def test_an_unconverged_density_is_tried_once_more(tiny_model: Any, emulator_code: Any) -> None:

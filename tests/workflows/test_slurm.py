@@ -36,10 +36,7 @@ def computer(
 
     settings = tmp_path / "home" / ".ssh" / "config"
     settings.parent.mkdir(parents=True)
-    settings.write_text(
-        f"Host lab\n  HostName 127.0.0.1\n  Port {cluster.port}\n  User root\n  IdentityFile {cluster.key}\n"
-        f"  UserKnownHostsFile {cluster.known_hosts}\n"
-    )
+    settings.write_text(cluster.ssh_settings("lab"))
     settings.chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     work = str(tmp_path / "scratch")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -287,8 +288,8 @@ def _read_arrays(data: bytes, names: Sequence[str]) -> dict[str, np.ndarray]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: np.asarray(archive[name]) for name in names}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise EngineError("crashed", f"arrays.npz is missing, truncated or incomplete ({error})") from error
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise EngineError("damaged", f"arrays.npz is missing, truncated or incomplete ({error})") from error
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
         raise EngineError("crashed", f"arrays.npz holds numbers that are not finite in {', '.join(broken)}")
