@@ -78,6 +78,7 @@ SETTINGS: dict[str, Any] = {
         "max_concurrent": 2,
     },
     "candidate": {"leave_early": False},
+    "stability": {"max_atoms": 4},  # few competitors: they are not what is tried here
 }
 # The program of the codes: says that it was started, in which folder, and does what it is asked to.
 PROGRAM = '#!/bin/sh\necho "$PWD" >> "{log}"\n{sleep}exec "{python}" {script} "$@"\n'

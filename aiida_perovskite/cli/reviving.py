@@ -21,6 +21,8 @@ from aiida.cmdline.utils import echo
 # A worker polls the scheduler for each running job every ten seconds (thirty over SSH), and every poll changes the
 # job's node; a connection that fails is tried again after 20, 40, 80 and 160 seconds.
 STALLED_S = 180.0
+# The same after a worker or the broker has vanished: AiiDA starts another, but tasks may be lost with the old one.
+SUSPECT_S = 40.0
 LOOK_S = 10.0  # how often the nodes are asked whether something changed
 IN_VAIN = 3  # repairs in a row after which still nothing moved: then it is not a lost task
 END_S = 15.0  # how long an orphan may take to end by itself
@@ -33,6 +35,8 @@ class Watch:
         self._seen: Any = None
         self._moved = self._looked = time.monotonic()
         self._in_vain = 0
+        self._parts = part_numbers()
+        self._vanished = False
         self._told: set[str] = set()
 
     def look(self) -> None:
@@ -47,7 +51,10 @@ class Watch:
         if now - self._looked < LOOK_S:
             return
         self._looked = now
-        state = daemon_state()
+        state, parts = daemon_state(), part_numbers()
+        self._vanished = state == "running" and (self._vanished or bool(self._parts - parts))
+        self._parts = parts
+        patience = SUSPECT_S if self._vanished else STALLED_S
         if state == "stopped":
             self._tell("the daemon was stopped, so nothing goes on: `verdi daemon start` when it should")
             self._moved = now
@@ -55,10 +62,10 @@ class Watch:
             self._revive("the daemon was killed")
         elif (seen := last_change()) != self._seen:
             self._seen, self._moved, self._in_vain = seen, now, 0
-        elif now - self._moved > STALLED_S:
-            self._stalled()
+        elif now - self._moved > patience:
+            self._stalled(patience)
 
-    def _stalled(self) -> None:
+    def _stalled(self, seconds: float) -> None:
         paused = paused_processes()
         if paused:
             numbers = " ".join(map(str, paused))
@@ -70,12 +77,13 @@ class Watch:
                 "`verdi daemon logshow` says more; with the daemon stopped, `verdi process repair` can do more"
             )
         self._in_vain += 1
-        self._revive(f"nothing moved for {STALLED_S:.0f} s")
+        self._revive(f"nothing moved for {seconds:.0f} s")
 
     def _revive(self, why: str) -> None:
         echo.echo_warning(f"{why}: repairing the processes and starting the daemon again", err=True)
         revive()
         self._moved = time.monotonic()
+        self._parts, self._vanished = part_numbers(), False
 
     def _tell(self, text: str) -> None:
         if text not in self._told:
@@ -163,6 +171,11 @@ def forget_broker() -> None:
     folder = Path(get_config().filepaths(profile)["broker_service"]["dir"])
     for name in ("broker.sockets", "broker.pid", "broker.status"):
         (folder / name).unlink(missing_ok=True)
+
+
+def part_numbers() -> set[int]:
+    """Return the numbers of this profile's workers and broker."""
+    return {process.pid for process in daemon_parts()}
 
 
 def daemon_parts() -> dict[psutil.Process, list[str]]:

@@ -13,7 +13,7 @@ from aiida_perovskite.cli import reviving
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the watch sees, to be set by the test; `revived` counts what it did."""
-    seen: dict[str, Any] = {"now": 0.0, "state": "running", "change": 0, "paused": [], "revived": 0}
+    seen: dict[str, Any] = {"now": 0.0, "state": "running", "change": 0, "paused": [], "revived": 0, "parts": {1, 2}}
 
     def revive() -> None:
         seen["revived"] += 1
@@ -23,6 +23,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(reviving, "daemon_state", lambda: seen["state"])
     monkeypatch.setattr(reviving, "last_change", lambda: seen["change"])
     monkeypatch.setattr(reviving, "paused_processes", lambda: seen["paused"])
+    monkeypatch.setattr(reviving, "part_numbers", lambda: seen["parts"])
     monkeypatch.setattr(reviving, "revive", revive)
     return seen
 
@@ -68,6 +69,17 @@ def test_a_lost_task_is_given_out_again(world: dict[str, Any], pass_time: Callab
     assert world["revived"] == 1
     pass_time(600, moving=True)
     assert world["revived"] == 1
+
+
+def test_a_task_lost_with_a_worker_is_missed_sooner(world: dict[str, Any], pass_time: Callable[..., None]) -> None:
+    pass_time(60, moving=True)
+    world["parts"] = {1, 3}  # AiiDA has started another worker
+    pass_time(600, moving=True)
+    assert world["revived"] == 0, "nothing was lost with it"
+    pass_time(reviving.SUSPECT_S + 2 * reviving.LOOK_S)
+    assert world["revived"] == 1
+    pass_time(reviving.STALLED_S - 20)
+    assert world["revived"] == 1, "the suspicion has been followed"
 
 
 def test_what_a_user_paused_is_not_repaired(
