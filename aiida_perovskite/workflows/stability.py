@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida.engine import ExitCode, ToContext, while_
+from aiida.engine import ExitCode, while_
 from aiida.orm import Dict, List, Str, StructureData
 
 from aiida_perovskite.calculations.stability import (
@@ -24,8 +24,9 @@ COMPOUND = "compound"
 class StabilityWorkChain(OnceMixin):
     """Compute the decomposition enthalpy by the binary reaction and against every phase that competes.
 
-    Phases are relaxed and computed one after the other; one that another compound has had computed with the same
-    settings is taken from there. A phase that fails is listed as missing, with the reason.
+    Where jobs wait in the queue of a scheduler, all phases are relaxed at the same time, and then all energies are
+    computed; elsewhere one after the other. A phase that another compound has had computed with the same settings is
+    taken from there. One that fails is listed as missing, with the reason.
     """
 
     @classmethod
@@ -45,9 +46,9 @@ class StabilityWorkChain(OnceMixin):
         spec.outline(
             cls.propose,
             # aiida types the steps of an outline as functions of any WorkChain
-            while_(cls.has_phase)(cls.relax_phase, cls.keep_phase),  # type: ignore[arg-type]
+            while_(cls.has_phase)(cls.relax_phases, cls.keep_phases),  # type: ignore[arg-type]
             cls.choose,
-            while_(cls.has_energy)(cls.compute_energy, cls.keep_energy),  # type: ignore[arg-type]
+            while_(cls.has_energy)(cls.compute_energies, cls.keep_energies),  # type: ignore[arg-type]
             cls.assess,
         )
         spec.output("stability", valid_type=Dict, help="Enthalpies, reactions, phases, and those that were missing.")
@@ -70,30 +71,24 @@ class StabilityWorkChain(OnceMixin):
         """Tell whether a phase is left to be relaxed."""
         return self.ctx.position < len(self.ctx.phases)
 
-    def relax_phase(self) -> Any:
-        """Relax the structures of the next phase."""
-        name = self.ctx.phases[self.ctx.position]
+    def relax_phases(self) -> None:
+        """Relax the structures of the next phases."""
         workflow, inputs = step_inputs("phases", self.inputs.phases)
-        chosen = self.inputs.settings.get_dict()
+        chosen, own = self.inputs.settings.get_dict(), self._own_structures()
         settings = Dict({"max_structures": chosen["max_structures"], "max_atoms": chosen.get("max_atoms")})
-        own = self._own_structures().get(name)
-        if own:
-            inputs["structures"] = own
-        return ToContext(
-            running=self.submit_shared(f"phase_{name}", workflow, formula=Str(name), settings=settings, **inputs)
-        )
+        for name in self._next("phases", self.ctx.phases):
+            given = {**inputs, "structures": own[name]} if name in own else inputs
+            node = self.submit_shared(f"phase_{name}", workflow, formula=Str(name), settings=settings, **given)
+            self.to_context(**{f"phase_{name}": node})
 
-    def keep_phase(self) -> None:
-        """Keep the lowest structure of a phase, or why there is none."""
-        self._keep("phase", self.ctx.phases[self.ctx.position], "no structure")
+    def keep_phases(self) -> None:
+        """Note which phases have no structure, and why."""
+        self._note_failures("phase", self._next("phases", self.ctx.phases), "no structure")
 
     def choose(self) -> None:
         """Choose the phases that the engine computes."""
-        relaxed = {
-            f"phase_{name}": self.ctx[f"phase_{name}"].outputs.results
-            for name in self.ctx.phases
-            if f"phase_{name}" in self.ctx
-        }
+        names = [name for name in self.ctx.phases if name not in self.ctx.failures]
+        relaxed = {f"phase_{name}": self.ctx[f"phase_{name}"].outputs.results for name in names}
         self.ctx.choice = choose_phases(self.inputs.formula, self.ctx.proposal, self.inputs.settings, **relaxed)
         self.ctx.wanted = [COMPOUND, *self.ctx.choice["chosen"]]
         self.ctx.position = 0
@@ -102,29 +97,31 @@ class StabilityWorkChain(OnceMixin):
         """Tell whether an energy is left to be computed."""
         return self.ctx.position < len(self.ctx.wanted)
 
-    def compute_energy(self) -> Any:
-        """Compute the next energy."""
-        name = self.ctx.wanted[self.ctx.position]
+    def compute_energies(self) -> None:
+        """Compute the next energies."""
         workflow, inputs = step_inputs("energy", self.inputs.energy)
-        if name == COMPOUND:
-            if "magnetic_moments" in self.inputs:
-                inputs["magnetic_moments"] = self.inputs.magnetic_moments
-            structure = self.inputs.structure
-        else:
-            structure = self.ctx[f"phase_{name}"].outputs.structure
-            inputs["magnetic_moments"] = phase_moments(structure)
-        return ToContext(running=self.submit_shared(f"energy_{name}", workflow, structure=structure, **inputs))
+        for name in self._next("energy", self.ctx.wanted):
+            given = dict(inputs)
+            if name == COMPOUND:
+                structure = self.inputs.structure
+                if "magnetic_moments" in self.inputs:
+                    given["magnetic_moments"] = self.inputs.magnetic_moments
+            else:
+                structure = self.ctx[f"phase_{name}"].outputs.structure
+                given["magnetic_moments"] = phase_moments(structure)
+            node = self.submit_shared(f"energy_{name}", workflow, structure=structure, **given)
+            self.to_context(**{f"energy_{name}": node})
 
-    def keep_energy(self) -> None:
-        """Keep an energy, or why there is none."""
-        self._keep("energy", self.ctx.wanted[self.ctx.position], "no energy")
+    def keep_energies(self) -> None:
+        """Note of which phases there is no energy, and why."""
+        self._note_failures("energy", self._next("energy", self.ctx.wanted), "no energy")
 
     def assess(self) -> ExitCode | None:
         """Compute the enthalpies."""
-        if f"energy_{COMPOUND}" not in self.ctx:
+        if COMPOUND in self.ctx.failures:
             return self.exit_codes.ERROR_NO_ENERGY.format(message=self.ctx.failures[COMPOUND])
         known = {"known": self.inputs.known} if "known" in self.inputs else {}
-        computed = [name for name in self.ctx.choice["chosen"] if f"energy_{name}" in self.ctx]
+        computed = [name for name in self.ctx.choice["chosen"] if name not in self.ctx.failures]
         phases = {f"energy_{name}": self.ctx[f"energy_{name}"].outputs.results for name in computed}
         phases |= {f"relaxed_{name}": self.ctx[f"phase_{name}"].outputs.results for name in computed}
         try:
@@ -142,13 +139,20 @@ class StabilityWorkChain(OnceMixin):
         self.out("stability", result)
         return None
 
-    def _keep(self, kind: str, name: str, what: str) -> None:
-        node = self.ctx.running
-        if node.is_finished_ok:
-            self.ctx[f"{kind}_{name}"] = node
-        else:
-            self.ctx.failures[name] = f"{what}: {how_it_ended(node)}"
-        self.ctx.position += 1
+    def _next(self, step: str, names: list[str]) -> list[str]:
+        """Return those whose turn it is: all that are left, or one where no scheduler keeps jobs in order."""
+        at_once = self.inputs.settings.get_dict().get("jobs_at_once")
+        computer = self.inputs[step].code.computer
+        if at_once is None and (computer is None or computer.scheduler_type == "core.direct"):
+            at_once = 1
+        return names[self.ctx.position :][:at_once]
+
+    def _note_failures(self, kind: str, names: list[str], what: str) -> None:
+        for name in names:
+            node = self.ctx[f"{kind}_{name}"]
+            if not node.is_finished_ok:
+                self.ctx.failures[name] = f"{what}: {how_it_ended(node)}"
+        self.ctx.position += len(names)
 
     def _own_structures(self) -> dict[str, dict[str, StructureData]]:
         """Return formula -> label -> the user's structures of phases that may compete with the compound."""

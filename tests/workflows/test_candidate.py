@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -100,10 +101,24 @@ def test_a_candidate_that_distorts_is_computed_again(candidate: Any) -> None:
     assert len(jobs) == len(outputs["stability"]["phases"]) + len(outputs["stability"]["skipped"])
 
 
-def test_a_phase_that_fails_is_missing_with_its_reason(candidate: Any) -> None:
-    outputs, node = candidate("AgBiCs2Br6", ("relax", "gap", "phases", "energy"))
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_phase_that_fails_is_missing_with_its_reason(candidate: Any, at_once: int) -> None:
+    """However many are computed at the same time: on a cluster, all wait in its queue together."""
+    from aiida.orm import Dict
+
+    from aiida_perovskite.workflows.protocols import load_protocol
+
+    settings = Dict(load_protocol("stability", overrides={"jobs_at_once": at_once}))
+    outputs, node = candidate("AgBiCs2Br6", ("relax", "gap", "phases", "energy"), stability=settings)
     assert node.is_finished_ok, node.exit_message
     stability = outputs["stability"]
+    overlap = [
+        (one, other)
+        for kind in ("Phases", "Energy")
+        for one, other in pairwise(sorted_children(node, kind))
+        if other.ctime < one.mtime
+    ]
+    assert bool(overlap) == (at_once > 1)
     missing = {entry["formula"]: entry["why"] for entry in stability["missing"]}
     assert "none of the structures converged" in missing["CsBr"]
     assert stability["binary"]["mev_per_atom"] is None
@@ -144,6 +159,12 @@ def test_phases_are_shared_between_compounds(candidate: Any) -> None:
     assert done == {"CsCl", "AgCl", "BiCl3", "Cs3Bi2Cl9"}
     assert again == {"InCl3"}
     assert {"CsCl", "AgCl"} <= {phase["formula"] for phase in outputs["stability"]["phases"]}
+
+
+def sorted_children(node: Any, kind: str) -> list[Any]:
+    """Return the WorkChains of a kind below a process, the first one first."""
+    found = [child for child in node.called_descendants if f"{kind}WorkChain" in child.process_label]
+    return sorted(found, key=lambda child: child.pk)
 
 
 def label(node: Any) -> str:
