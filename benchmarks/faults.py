@@ -130,7 +130,9 @@ def deal(work: Path, wanted: Counter[tuple[str, str]], seed: int) -> pd.DataFram
         print(f"campaign {number}: {left.total()} faults are left", flush=True)
         ended = campaign(left, seed + number)
         # The same way through JSON, where there are no integers beside missing values and no tuples.
-        found = from_json(to_json(ended["table"]))
+        with atomic_path(work / f"campaign_{number}.json") as path:
+            path.write_text(to_json(ended["table"]), encoding="utf-8")
+        found = from_json((work / f"campaign_{number}.json").read_text(encoding="utf-8"))
         lost = lost_rows(expected, found)
         rows = pd.DataFrame(ended["faults"]).assign(
             campaign=number,
@@ -161,6 +163,8 @@ def from_json(text: str) -> pd.DataFrame:
 def lost_rows(expected: pd.DataFrame, found: pd.DataFrame) -> int:
     """Return how many compounds of the undisturbed table are missing from another one or differ in it."""
     lost = 0
+    if missing := set(expected) ^ set(found):
+        print(f"different columns: {sorted(missing)}", flush=True)
     for formula in expected["formula"]:
         one, other = (frame[frame["formula"] == formula].reset_index(drop=True) for frame in (expected, found))
         difference, notes = compare(one, other)
