@@ -65,6 +65,7 @@ OUTAGE_S = (2.0, 8.0)  # how long a server is away or the disk is full
 PAUSE_S = (1.0, 5.0)  # between two faults, and within a stage until the first
 AT_ONCE = 2  # faults of one stage in one campaign: a job that is lost more than three times is given up
 PATIENCE_S = 20.0
+LOOK_S = 10.0  # how often an administrator looks whether SLURM has put its node aside
 ENGINE_S = 2.0  # an emulated engine sleeps so long, so that it can be hit
 GIVE_UP_S = 1800.0
 RERUNS = 10
@@ -297,7 +298,11 @@ class Trial:
     def disturb(self, waiting: subprocess.Popen[bytes]) -> None:
         """Deal faults until ``screen``, which waits for the campaign, ends."""
         due = time.monotonic() + self.chance.uniform(*PAUSE_S)
+        looked = due
         while waiting.poll() is None:
+            if time.monotonic() > looked + LOOK_S:
+                looked = time.monotonic()
+                self.cluster.take_back_node()
             if time.monotonic() - self.start > GIVE_UP_S:
                 waiting.kill()
                 raise TimeoutError(f"the campaign has not ended after {GIVE_UP_S:.0f} s")

@@ -48,6 +48,7 @@ SelectTypeParameters=CR_Core
 SchedulerType=sched/builtin
 ReturnToService=2
 KillWait=1
+SlurmdTimeout=15
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
@@ -96,6 +97,13 @@ class Cluster:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         process.wait(PATIENCE_S)
+
+    def take_back_node(self) -> None:
+        """Do what an administrator does after a controller has died: use the node again that SLURM has put aside."""
+        told = subprocess.run(["sinfo", "-h", "-o", "%T"], env=environment(self.folder), capture_output=True, text=True)
+        if any(word in told.stdout for word in ("drain", "down")):
+            words = ["scontrol", "update", "nodename=localhost", "state=resume"]
+            subprocess.run(words, env=environment(self.folder), check=False, capture_output=True)
 
     def ssh_settings(self, host: str) -> str:
         """Return what ~/.ssh/config says of the cluster under this name."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, process_handler, while_
+from aiida.engine import ExitCode, ProcessHandlerReport, process_handler, while_
 from aiida.orm import CalcJobNode, Data, SinglefileData
 from aiida_shell import ShellJob
 
@@ -14,12 +14,13 @@ from aiida_perovskite.calculations.functions import write_script_input
 from aiida_perovskite.calculations.jobs import script_job
 from aiida_perovskite.engines import EXIT_STATUS, NO_RESULTS, JobScript
 from aiida_perovskite.workflows.interfaces import StepWorkChain
-from aiida_perovskite.workflows.sharing import OnceMixin
+from aiida_perovskite.workflows.restart import JobWorkChain
 
+REPRODUCIBLE = {EXIT_STATUS[code] for code in ("no_gap", "scf_not_converged", "geometry_not_converged")}
 MAX_LOST_JOBS = 3  # a job that is lost more often is no victim of chance
 
 
-class RestartWorkChain(OnceMixin, BaseRestartWorkChain):
+class RestartWorkChain(JobWorkChain):
     """A job of aiida-shell, run again by handlers where that can help."""
 
     _process_class = ShellJob
@@ -39,6 +40,10 @@ class RestartWorkChain(OnceMixin, BaseRestartWorkChain):
             cls.results,
         )
         spec.exit_code(400, "ERROR_ENGINE", message="{message}")
+
+    def is_reproducible(self, node: CalcJobNode) -> bool:
+        """Tell whether it is the engine that failed, and would again."""
+        return node.exit_status in REPRODUCIBLE
 
     def prepare_process(self) -> None:
         """Set ``self.ctx.inputs`` from what the handlers left in ``self.ctx``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -39,8 +40,10 @@ def damaging_code(aiida_code_installed: Callable[..., Any], aiida_localhost: Any
 
 @pytest.mark.parametrize("file", ["results.json", "arrays.npz"])
 def test_a_step_with_a_damaged_file_is_run_again(
-    file: str, aiida_profile_clean: Any, damaging_code: Callable[..., Any], submit_and_await: Callable[..., Any]
+    file: str, aiida_profile_clean: Any, damaging_code: Callable[..., Any]
 ) -> None:
+    from aiida.engine import run_get_node
+    from aiida.manage.caching import enable_caching
     from aiida.orm import StructureData
 
     from aiida_perovskite.chemistry import Composition, prototype_atoms
@@ -50,10 +53,39 @@ def test_a_step_with_a_damaged_file_is_run_again(
     atoms.set_initial_magnetic_moments(None)
     code = damaging_code(file, f'"{EMULATOR}"')
     builder = GpawGapWorkChain.get_builder_from_protocol(code, StructureData(ase=atoms))
-    node = submit_and_await(builder, timeout=120)
+    with enable_caching():  # which would give back the damaged job
+        _, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
     assert [child.exit_status for child in node.called if child.exit_status] == [311]
     assert node.outputs.results["gap_hse06_soc_ev"] > 0
+
+
+def test_a_failure_is_not_taken_from_the_cache(aiida_profile_clean: Any, damaging_code: Callable[..., Any]) -> None:
+    """An engine that was not installed is found once it is, also where the failure was kept before this was so."""
+    from aiida.engine import run_get_node
+    from aiida.manage.caching import enable_caching
+    from aiida.orm import CalcJobNode, StructureData
+
+    from aiida_perovskite.chemistry import Composition, prototype_atoms
+    from aiida_perovskite.workflows.gpaw.gap import GpawGapWorkChain
+
+    atoms = prototype_atoms(Composition.parse("Cs2AgBiBr6"))
+    atoms.set_initial_magnetic_moments(None)
+    code = damaging_code("nothing", f'"{EMULATOR}"')
+    program = Path(str(code.filepath_executable))
+    content = program.read_text()
+    missing = {"status": "error", "error": {"code": "engine_missing", "message": "no GPAW here"}}
+    program.write_text(f"#!/bin/sh\necho '{json.dumps(missing)}' > results.json\n")
+    builder = GpawGapWorkChain.get_builder_from_protocol(code, StructureData(ase=atoms))
+    with enable_caching():
+        _, first = run_get_node(builder)
+        (job,) = [child for child in first.called if isinstance(child, CalcJobNode)]
+        assert job.exit_status == 320
+        assert not job.base.caching.is_valid_cache
+        job.base.caching.is_valid_cache = True  # as profiles of earlier versions have it
+        program.write_text(content)
+        _, second = run_get_node(builder)
+    assert second.is_finished_ok, second.exit_message
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "metrics.json"])

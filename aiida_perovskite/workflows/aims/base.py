@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, process_handler, while_
+from aiida.engine import ExitCode, ProcessHandlerReport, process_handler, while_
 from aiida.orm import CalcJobNode, Dict, Int, KpointsData
 
 from aiida_perovskite.calculations.aims import EXIT, AimsCalculation
-from aiida_perovskite.workflows.sharing import OnceMixin
+from aiida_perovskite.workflows.restart import JobWorkChain
 
 MAX_RUNS = 30  # handlers count their own attempts; this ends what none of them foresaw
 MAX_IN_VAIN = 2  # runs in a row of one kind of failure that brought nothing new
@@ -17,9 +17,10 @@ SMEARING = "gaussian 0.1"  # eV; the last resort: levels at the edge stop changi
 MORE_ITERATIONS = 2
 DENSER_GRID = 1.5
 OUT_OF_WALLTIME, SCHEDULER_OUT_OF_MEMORY = 120, 110  # AiiDA's own codes for what the scheduler said
+ASTRAY = (EXIT.scf_not_converged, EXIT.coarse_grid, EXIT.step_limit, EXIT.optimiser_failed)  # and would be so again
 
 
-class AimsBaseWorkChain(OnceMixin, BaseRestartWorkChain):
+class AimsBaseWorkChain(JobWorkChain):
     """Run FHI-aims until it succeeds, or until what went wrong cannot be repaired.
 
     The exit status of a run that cannot be repaired is that of its last job.
@@ -49,6 +50,10 @@ class AimsBaseWorkChain(OnceMixin, BaseRestartWorkChain):
         super().setup()
         self.ctx.inputs = self.exposed_inputs(AimsCalculation, "aims")
         self.ctx.attempts = {}
+
+    def is_reproducible(self, node: CalcJobNode) -> bool:
+        """Tell whether FHI-aims would fail in the same way, or left a geometry from which the next run goes on."""
+        return node.exit_status in {code.status for code in ASTRAY} or self._has_moved(node)
 
     @process_handler(
         priority=500,
