@@ -354,9 +354,10 @@ class Trial:
             states = states_now()
             for process in psutil.process_iter():
                 with suppress(psutil.Error):
-                    if process.cwd() == place(job) and str(self.cluster.folder) in " ".join(process.cmdline()[:2]):
+                    words = process.cmdline()
+                    if process.cwd() == place(job) and not any("slurm_script" in word for word in words):
                         process.send_signal(signal.SIGKILL)
-                        return {**states, "what": " ".join(process.cmdline()[1:4])}
+                        return {**states, "what": " ".join(words[1:4])}
             time.sleep(0.1)
         return {}
 
