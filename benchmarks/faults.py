@@ -234,7 +234,8 @@ def prepared(folder: Path, cluster: Cluster) -> Home:
     home.perovskite("setup", "computer", LAB, "--hostname", LAB, "--work-dir", scratch)
     home.verdi(
         *("computer", "configure", "core.ssh_async", LAB, "--non-interactive"),
-        *("--safe-interval", "0", "--host", LAB),
+        # No login shells: what root's profile does when one of them is killed is nobody's business here.
+        *("--safe-interval", "0", "--host", LAB, "--no-use-login-shell"),
     )
     for label, sleep, script in (("engines", f"sleep {ENGINE_S}\n", f'"{EMULATOR}"'), ("learning", "", "")):
         program = cluster.folder / label

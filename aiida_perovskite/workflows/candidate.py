@@ -256,6 +256,8 @@ class CandidateWorkChain(OnceMixin):
     def keep_stability(self, node: ProcessNode, prefix: str) -> None:
         """Keep the decomposition enthalpy, and judge it."""
         self.out(f"{prefix}stability", node.outputs.stability)
+        if not node.base.caching.is_valid_cache:
+            self.node.base.caching.is_valid_cache = False
         if not prefix:
             rules = {"rules": self.inputs.rules} if "rules" in self.inputs else {}
             self._judge(judge_stability(node.outputs.stability, **rules))

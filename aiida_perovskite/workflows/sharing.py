@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from aiida.common import LinkType
 from aiida.engine import Process, WorkChain
 from aiida.manage.caching import get_use_cache
-from aiida.orm import AbstractCode, Node, ProcessNode, QueryBuilder, load_node
+from aiida.orm import AbstractCode, CalcJobNode, Node, ProcessNode, QueryBuilder, load_node
 
 TAKEN = (
     "perovskite_taken"  # extra of a process: label -> UUID of what it took from an earlier one instead of calling it
@@ -162,8 +162,19 @@ def find_shared(workflow: type[WorkChain], key: str) -> ProcessNode | None:
 
 
 def find_finished(workflow: type[WorkChain], key: str) -> list[ProcessNode]:
-    """Return the processes of this key that succeeded, the oldest first."""
-    return [node for node in _with_key(workflow, key) if node.is_finished_ok]
+    """Return the processes of this key that succeeded and may be given back, the oldest first."""
+    # Sealed a moment after it has ended, and only then valid for AiiDA.
+    return [
+        node
+        for node in _with_key(workflow, key)
+        if node.is_finished_ok and (node.base.caching.is_valid_cache or not node.is_sealed)
+    ]
+
+
+def failed_by_chance(node: ProcessNode) -> bool:
+    """Tell whether a step that failed may succeed when it is tried again: it was killed, or its last job was lost."""
+    jobs = sorted((one for one in node.called_descendants if isinstance(one, CalcJobNode)), key=lambda one: one.pk or 0)
+    return not node.is_finished or not all(job.base.caching.is_valid_cache for job in jobs[-1:])
 
 
 def _with_key(workflow: type[WorkChain], key: str) -> list[ProcessNode]:

@@ -16,7 +16,7 @@ from aiida_perovskite.calculations.stability import (
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.interfaces import how_it_ended
 from aiida_perovskite.workflows.ports import define_step, step_inputs
-from aiida_perovskite.workflows.sharing import OnceMixin
+from aiida_perovskite.workflows.sharing import OnceMixin, failed_by_chance
 
 COMPOUND = "compound"
 
@@ -152,6 +152,8 @@ class StabilityWorkChain(OnceMixin):
             node = self.ctx[f"{kind}_{name}"]
             if not node.is_finished_ok:
                 self.ctx.failures[name] = f"{what}: {how_it_ended(node)}"
+                if failed_by_chance(node):  # then the next campaign should try again
+                    self.node.base.caching.is_valid_cache = False
         self.ctx.position += len(names)
 
     def _own_structures(self) -> dict[str, dict[str, StructureData]]:

@@ -1,8 +1,9 @@
 """Emulated engines: answer like the engine scripts, in milliseconds, for tests of what surrounds them.
 
 Called as `emulator.py SCRIPT input.json`. Gap and energies are smooth functions of the composition; some compositions
-fail on purpose: gaps of fluorides do not converge at once, gaps of iodides of Rb leave nothing behind, as a killed job
-does, fluorides have no PBE gap in the absorption, K distorts when nothing is kept, and CsBr has no structure.
+fail on purpose: gaps of fluorides do not converge at once, gaps of iodides of Rb and the phase InBr3 leave nothing
+behind, as a killed job does, fluorides have no PBE gap in the absorption, K distorts when nothing is kept, and CsBr has
+no structure.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def relax(content: dict[str, Any]) -> Outcome:
 def phases(content: dict[str, Any]) -> Outcome:
     best = content["structures"][0]
     symbols = best["structure"]["symbols"]
+    if set(symbols) == {"In", "Br"}:
+        raise ProcessLookupError
     if set(symbols) == {"Cs", "Br"}:
         raise Failure("geometry_not_converged", "none of the structures converged")
     properties = {"name": best["name"], "energy_ev_per_atom": -3 - number(symbols), "space_group": "Fm-3m"}

@@ -125,6 +125,15 @@ def test_a_phase_that_fails_is_missing_with_its_reason(candidate: Any, at_once: 
     assert "CsBr" in stability["binary"]["limit"]
     assert not outputs["verdict"]["passed"]
     assert "CsBr" in outputs["verdict"]["reason"]
+    assert node.base.caching.is_valid_cache, "CHGNet failed, and would again"
+
+
+def test_a_phase_that_was_lost_is_tried_again_by_the_next_campaign(candidate: Any) -> None:
+    outputs, node = candidate("AgInCs2Br6", ("relax", "gap", "phases", "energy"))
+    assert node.is_finished_ok, node.exit_message
+    missing = {entry["formula"]: entry["why"] for entry in outputs["stability"]["missing"]}
+    assert "left no results" in missing["InBr3"]
+    assert not node.base.caching.is_valid_cache
 
 
 def test_a_candidate_outside_the_window_leaves_early(candidate: Any) -> None:

@@ -74,3 +74,7 @@ def test_what_succeeded_is_taken_before_what_runs_and_what_failed_never(aiida_pr
     assert find_shared(ChgnetPhasesWorkChain, "wanted").uuid == running.uuid
     done = process("finished", 0)
     assert find_shared(ChgnetPhasesWorkChain, "wanted").uuid == done.uuid
+    done.seal()
+    assert find_shared(ChgnetPhasesWorkChain, "wanted").uuid == done.uuid
+    done.base.caching.is_valid_cache = False  # as a user says that it must not be used again
+    assert find_shared(ChgnetPhasesWorkChain, "wanted").uuid == running.uuid
