@@ -296,26 +296,31 @@ def _shipped_checksum(name: str) -> str:
     return {file: checksum for checksum, file in map(str.split, lines.splitlines())}[name]
 
 
+def _own_card(title: str, file: str) -> DatasetCard:
+    """Return the card of a table that is shipped."""
+    return DatasetCard(
+        title=title,
+        citation="the aiida-perovskite developers (2026), shipped with aiida-perovskite",
+        licence="CC BY 4.0",
+        sha256=_shipped_checksum(file),
+        how_to_get="it is shipped with the package",
+    )
+
+
 REGISTRY: dict[str, _Entry] = {
     "halide-gaps-gpaw": _Entry(
-        DatasetCard(
-            title="HSE06 + spin-orbit band gaps of closed-shell halide double perovskites, by CHGNet and GPAW",
-            citation="the aiida-perovskite developers (2026), shipped with aiida-perovskite",
-            licence="CC BY 4.0",
-            sha256=_shipped_checksum("halide_gaps_gpaw.csv"),
-            how_to_get="it is shipped with the package",
+        _own_card(
+            "HSE06 + spin-orbit band gaps of closed-shell halide double perovskites, by CHGNet and GPAW",
+            "halide_gaps_gpaw.csv",
         ),
         target="gap_hse06_soc_ev",
         read=_read_shipped_gaps,
         shipped="halide_gaps_gpaw.csv",
     ),
     "halide-gaps-gpaw-first": _Entry(
-        DatasetCard(
-            title="The part of halide-gaps-gpaw that was known before the first campaign, for demonstrations",
-            citation="the aiida-perovskite developers (2026), shipped with aiida-perovskite",
-            licence="CC BY 4.0",
-            sha256=_shipped_checksum("halide_gaps_gpaw.csv"),
-            how_to_get="it is shipped with the package",
+        _own_card(
+            "The part of halide-gaps-gpaw that was known before the first campaign, for demonstrations",
+            "halide_gaps_gpaw.csv",
         ),
         target="gap_hse06_soc_ev",
         read=_read_first_gaps,
@@ -358,12 +363,9 @@ REGISTRY: dict[str, _Entry] = {
         read=_read_elpasolites,
     ),
     "elpasolites-chgnet-demo": _Entry(
-        DatasetCard(
-            title="CHGNet, not DFT: formation energies of elpasolites of main-group elements, to try out",
-            citation="the aiida-perovskite developers (2026), shipped with aiida-perovskite",
-            licence="CC BY 4.0",
-            sha256=_shipped_checksum("elpasolites_chgnet_demo.csv"),
-            how_to_get="it is shipped with the package",
+        _own_card(
+            "CHGNet, not DFT: formation energies of elpasolites of main-group elements, to try out",
+            "elpasolites_chgnet_demo.csv",
         ),
         target="formation_energy_ev_per_atom",
         read=_read_demo_elpasolites,
