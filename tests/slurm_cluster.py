@@ -100,8 +100,7 @@ class Cluster:
 
     def take_back_node(self) -> None:
         """Do what an administrator does after a controller has died: use the node again that SLURM has put aside."""
-        told = subprocess.run(["sinfo", "-h", "-o", "%T"], env=environment(self.folder), capture_output=True, text=True)
-        if any(word in told.stdout for word in ("drain", "down")):
+        if any(word in node_state(self.folder).stdout for word in ("drain", "down")):
             words = ["scontrol", "update", "nodename=localhost", "state=resume"]
             subprocess.run(words, env=environment(self.folder), check=False, capture_output=True)
 
@@ -166,14 +165,18 @@ def wait_until_idle(folder: Path) -> None:
     """Wait for the node to be there for jobs."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        told = subprocess.run(
-            ["sinfo", "-h", "-o", "%T"], env=environment(folder), capture_output=True, text=True, check=False
-        )
+        told = node_state(folder)
         if told.stdout.strip() == "idle":
             return
         time.sleep(0.5)
     logs = "\n".join(path.read_text(errors="replace")[-500:] for path in sorted(folder.glob("*.log")))
     raise TimeoutError(f"SLURM has no idle node after {PATIENCE_S:.0f} s: {told.stdout}{told.stderr}\n{logs}")
+
+
+def node_state(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Ask SLURM for the state of its node."""
+    words = ["sinfo", "-h", "-o", "%T"]
+    return subprocess.run(words, env=environment(folder), capture_output=True, text=True, check=False)
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -12,10 +12,10 @@ if ! verdi -v critical daemon status >/dev/null 2>&1; then
 fi
 
 # What is left to find shrinks as the shipped table grows: the demo begins where the first campaign began, so that the
-# answers to its candidates stand in the table. A quick training, competitors with small cells only, a coarse absorption and semilocal bands keep the demo short; three
-# candidates at once fill two cores while jobs are started and read.
-aiida-perovskite screen --campaign demo --dataset halide-gaps-gpaw-first --complete --train-protocol fast --protocol absorption=fast \
-    --protocol bands=semilocal --protocol stability=small --max-concurrent 3
+# answers to its candidates stand in the table. A quick training, competitors with small cells only, a coarse absorption
+# and semilocal bands keep it short; three candidates at once fill two cores while jobs are started and read.
+aiida-perovskite screen --campaign demo --dataset halide-gaps-gpaw-first --complete --train-protocol fast \
+    --protocol absorption=fast --protocol bands=semilocal --protocol stability=small --max-concurrent 3
 mkdir -p campaign-reports
 aiida-perovskite campaign report demo --output campaign-reports/demo.html
 

@@ -86,9 +86,7 @@ class OnceMixin(WorkChain):
         found = find_shared(workflow, key) or self.submitted(label)
         if found is not None:
             return found
-        node: ProcessNode = self.submit(workflow, **inputs, metadata={"call_link_label": label})
-        node.base.extras.set(SHARED_KEY, key)
-        return node
+        return self._submit_with_key(label, key, workflow, **inputs)
 
     def take_or_submit(self, label: str, workflow: type[OnceMixin], **inputs: Any) -> ProcessNode:
         """Return a process with these inputs that succeeded before, where AiiDA's caching is on; else submit one.
@@ -106,6 +104,10 @@ class OnceMixin(WorkChain):
             extras = self.node.base.extras
             extras.set(TAKEN, {**extras.get(TAKEN, {}), label: found.uuid})
             return found
+        return self._submit_with_key(label, key, workflow, **inputs)
+
+    def _submit_with_key(self, label: str, key: str, workflow: type[OnceMixin], **inputs: Any) -> ProcessNode:
+        """Submit a process that others find by its key."""
         node = self.submit_once(label, workflow, **inputs)
         node.base.extras.set(SHARED_KEY, key)
         return node
