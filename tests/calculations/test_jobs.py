@@ -22,7 +22,7 @@ def test_a_job_of_another_version_of_the_learning_room_is_another_job(
     monkeypatch.setattr(aiida_perovskite, "__file__", str(package / "__init__.py"))
 
     def inputs() -> dict[str, Any]:
-        jobs.learning_digest.cache_clear()
+        jobs.rooms_digest.cache_clear()
         options = jobs.job_options({"environment_variables": {"MINE": "1"}}, [], "perovskite.train")
         return jobs.learning_job(python_code, "train", {}, [], options)["metadata"]["options"]["environment_variables"]
 
@@ -31,4 +31,4 @@ def test_a_job_of_another_version_of_the_learning_room_is_another_job(
     assert inputs() == first
     (package / "chemistry" / "module.py").write_text("one = 2\n")
     assert inputs() != first
-    jobs.learning_digest.cache_clear()
+    jobs.rooms_digest.cache_clear()

@@ -30,9 +30,12 @@ class AimsStepWorkChain(StructureWorkChain):
 
     @classmethod
     def content_digests(cls, inputs: Mapping[str, Any]) -> list[str]:
-        """Return what the result depends on beside the inputs: the content of the species files."""
-        species = species_for(inputs["structure"], inputs["parameters"]["species"])
-        return [node.sha256 for node in species.values()]
+        """Return what the result depends on beside the inputs: the content of the species files.
+
+        Of all files of the family, as a candidate that is yet to be built asks before there is a structure.
+        """
+        family = SpeciesFamily.find(inputs["parameters"]["species"])
+        return [] if family is None else list(family.checksums.values())
 
     def prepare(self) -> ExitCode | None:
         """Turn the settings into the inputs of the jobs, and find the species."""
