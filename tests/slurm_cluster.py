@@ -66,7 +66,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 PermitRootLogin yes
-SetEnv SLURM_CONF={folder}/slurm.conf
+SetEnv SLURM_CONF={folder}/slurm.conf HOME={folder}
 Subsystem sftp internal-sftp
 """
 
