@@ -4,7 +4,8 @@
 every size in a profile of its own, through a daemon with one worker. In the table: processes a minute; processor time
 of the worker and the broker, in all and by candidate; the largest memory of both; the size of database and repository;
 and how long `campaign status`, `query` and `campaign report` take as whole commands. What the engines themselves take
-is not counted. About five seconds a candidate, so one to two hours for all; ``--sizes`` says which.
+is not counted. About five seconds a candidate, so one to two hours for all; ``--sizes`` says which, and the rows of
+other sizes stay.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import tempfile
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +51,15 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=20, help="candidates at the same time")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    rows = []
+    table = pd.read_csv(options.output) if options.output.exists() else pd.DataFrame({"candidates": []})
     for size in options.sizes:
         with tempfile.TemporaryDirectory(prefix="scale-", ignore_cleanup_errors=True) as folder:
-            rows.append(measured(Path(folder), size, options.in_flight))
-        print(rows[-1], flush=True)
-    table = pd.DataFrame(rows).assign(machine=f"{processor()}, {os.cpu_count()} cores")
+            row = measured(Path(folder), size, options.in_flight)
+        row |= {"date": datetime.now(UTC).date().isoformat(), "machine": f"{processor()}, {os.cpu_count()} cores"}
+        table = pd.concat([table[table["candidates"] != size], pd.DataFrame([row])]).sort_values("candidates")
+        with atomic_path(options.output) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.4g")
     print(table.drop(columns="machine").T.to_string())
-    with atomic_path(options.output) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4g")
 
 
 def measured(folder: Path, size: int, in_flight: int) -> dict[str, Any]:
