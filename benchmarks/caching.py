@@ -19,7 +19,8 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from emulated import CODE, TINY, Home
+from emulated import CODE, Home
+from emulation import TINY_TRAINING
 from machine import processor
 
 from aiida_perovskite.learning.checkpoint import atomic_path
@@ -33,7 +34,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "bands above the gap in the spectrum": {"absorption": {"optical_empty_bands": 21}},
     "cutoff of the gap": {"gap": {"cutoff_ev": 401}},
     "forces of the geometry": {"relax": {"max_force_ev_per_angstrom": 0.011}},
-    "epochs of the training": {"train": {"epochs": TINY["epochs"] + 1}},
+    "epochs of the training": {"train": {"epochs": TINY_TRAINING["epochs"] + 1}},
 }
 SPACE = {"preset": None, "ab_elements": ["Ag", "Bi"], "c_elements": ["Cs", "Rb"], "d_elements": ["Cl"]}
 FUNNEL = {
@@ -79,7 +80,7 @@ def main() -> None:
 
 def row_of(home: Home, name: str, change: dict[str, Any]) -> dict[str, Any]:
     """Run the campaign with a change and return what its jobs were."""
-    settings: dict[str, Any] = {"train": TINY, "screening": FUNNEL, "candidate": {"leave_early": False}}
+    settings: dict[str, Any] = {"train": TINY_TRAINING, "screening": FUNNEL, "candidate": {"leave_early": False}}
     settings = {**settings, **{step: {**settings.get(step, {}), **new} for step, new in change.items()}}
     file = home.folder / "settings.yaml"
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")

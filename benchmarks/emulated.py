@@ -1,6 +1,6 @@
 """A profile of its own whose engines answer in milliseconds: what benchmarks of the bookkeeping share.
 
-The engines are those of the tests (``tests/workflows/emulator.py``): smooth functions of the composition.
+The engines are those of the tests.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-EMULATOR = Path(__file__).parents[1] / "tests" / "workflows" / "emulator.py"
-TINY = {"epochs": 2, "members": 2, "folds": 3, "fold_members": 2, "learning_curve": []}  # a real training, of seconds
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # of whose helpers the benchmarks use some
+
+from emulation import EMULATOR
+
 CODE = "emulator@localhost"
 GIVE_UP_S = 3600 * 6
 

@@ -165,9 +165,7 @@ def campaign(home: Path, settings: dict[str, Any], kills: int, seed: int, expect
         raise
     finally:
         command("verdi", "-p", PROFILE, "daemon", "stop", fails=True)
-        for kind in ("supervisor", "worker", "broker", "statistics", "engine"):  # orphans of a daemon that was killed
-            for pid in list(own_processes(home, kind)):
-                kill(home, kind, pid)
+        end_orphans(home)
 
 
 def disturb(
@@ -214,6 +212,13 @@ def own_processes(home: Path, kind: str) -> Iterator[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and is_own(home, kind, int(entry.name)):
             yield int(entry.name)
+
+
+def end_orphans(home: Path) -> None:
+    """Kill what is left of a daemon that was killed, and its engines on this machine."""
+    for kind in ("supervisor", "worker", "broker", "statistics", "engine"):
+        for pid in list(own_processes(home, kind)):
+            kill(home, kind, pid)
 
 
 def is_own(home: Path, kind: str, pid: int) -> bool:

@@ -36,12 +36,10 @@ from typing import Any
 import pandas as pd
 import psutil
 import yaml
-from emulated import EMULATOR, TINY, Home
-from endurance import TOLERANCE, children, compare, kill, own_processes
+from emulated import Home
+from emulation import EMULATOR, TINY_TRAINING
+from endurance import TOLERANCE, children, compare, end_orphans, kill, own_processes
 from machine import processor
-
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-
 from slurm_cluster import Cluster, slurm_cluster, why_not
 
 from aiida_perovskite.learning.checkpoint import atomic_path
@@ -71,7 +69,7 @@ GIVE_UP_S = 1800.0
 RERUNS = 10
 DISK_MB = 200
 SETTINGS: dict[str, Any] = {
-    "train": TINY,
+    "train": TINY_TRAINING,
     "screening": {
         "space": {"preset": None, "ab_elements": ["Ag", "Bi"], "c_elements": ["Cs", "Rb"], "d_elements": ["Cl", "Br"]},
         "selection": {"window_ev": [0, 99], "in_domain": False, "exclude_known": False, "n_candidates": 2},
@@ -207,9 +205,7 @@ def disturbed(left: Counter[tuple[str, str]], seed: int) -> dict[str, Any]:
                 return Trial(home, cluster, left, random.Random(seed)).run()
             finally:
                 home.verdi("daemon", "stop", fails=True)
-                for kind in ("supervisor", "worker", "broker", "statistics"):  # orphans of a daemon that was killed
-                    for pid in list(own_processes(home.folder, kind)):
-                        kill(home.folder, kind, pid)
+                end_orphans(home.folder)
 
 
 @contextmanager

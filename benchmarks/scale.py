@@ -21,7 +21,8 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from emulated import CODE, TINY, Home
+from emulated import CODE, Home
+from emulation import TINY_TRAINING
 from endurance import own_processes
 from machine import processor
 
@@ -72,7 +73,7 @@ def measured(folder: Path, size: int, in_flight: int) -> dict[str, Any]:
         formulas = [item.formula for item in halide_space() if item.d in ("Cl", "Br")][:size]
         pd.DataFrame({"formula": formulas}).to_csv(compounds, index=False)
         rules = folder / "rules.yaml"
-        rules.write_text(yaml.safe_dump({"train": TINY, "screening": {"selection": ALL}}), encoding="utf-8")
+        rules.write_text(yaml.safe_dump({"train": TINY_TRAINING, "screening": {"selection": ALL}}), encoding="utf-8")
         watch = Watch(folder)
         start = time.perf_counter()
         home.perovskite(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emulation import TINY_TRAINING
 from report.cell_nodes import everything
 
 # What a stranger's archive may hold: none of it may become part of the page.
@@ -25,7 +26,7 @@ KPOINTS = [
     [0.5, 0.5, 0.5],
 ]
 REFERENCE = "AgBiCs2Br6"  # known, so the funnel never gives it
-TINY = {"epochs": 2, "members": 2, "folds": 3, "fold_members": 2, "learning_curve": [0.5]}
+TINY = {**TINY_TRAINING, "learning_curve": [0.5]}
 
 
 @pytest.fixture(scope="package")

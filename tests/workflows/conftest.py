@@ -8,11 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-EMULATOR = Path(__file__).parent / "emulator.py"
-
-# Small enough to train in seconds; the architecture is the real one.
-TINY_TRAINING = {"epochs": 2, "members": 2, "folds": 3, "fold_members": 2}
+from emulation import EMULATOR, TINY_TRAINING
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from emulation import EMULATOR, TINY_TRAINING
 
-EMULATOR = Path(__file__).parent / "emulator.py"
-TINY_TRAINING = {"epochs": 2, "members": 2, "folds": 3, "fold_members": 2, "learning_curve": []}
 # Runs a program, and cuts off a file that it left, once: the marker says that it has been done.
 DAMAGING = """#!/bin/sh
 "{python}" {script} "$@"

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from emulation import TINY_TRAINING
 from slurm_cluster import Cluster, slurm_cluster, why_not
 
 TRANSPORT = "core.ssh_async"
-TINY = {"epochs": 2, "members": 2, "folds": 3, "fold_members": 2}
-LITTLE = {"train": TINY, "relax": {"max_force_ev_per_angstrom": 0.5, "starts": 1}}
+LITTLE = {"train": TINY_TRAINING, "relax": {"max_force_ev_per_angstrom": 0.5, "starts": 1}}
 SPACE = {"preset": None, "ab_elements": ["Ag", "In", "Na"], "c_elements": ["Cs"], "d_elements": ["Cl"]}
 RULES = {"window_ev": [0.0, 99.0], "exclude_known": False, "in_domain": False, "n_candidates": 2}
 RELAX = {"relaxation": {}, "symmetric": True, "density_restart": True}
