@@ -23,7 +23,7 @@ check 'laws of the house (import-linter)' lint-imports
 check 'documentation (sphinx)' sphinx-build -q -W --keep-going -b html docs docs/_build/html
 check 'tests on PostgreSQL and RabbitMQ (pytest --production)' pytest --production -m production tests
 # Last, so that the closing line of the test runner ends the output.
-check 'tests (pytest)' pytest "$@"
+check 'tests (pytest)' pytest -n auto --maxprocesses 4 --dist loadfile "$@"
 
 if [ ${#failed[@]} -gt 0 ]; then
     printf '\nFailed: %s\n' "${failed[*]}" >&2

@@ -184,7 +184,9 @@ class SpeciesFamily(Group):
     @property
     def checksums(self) -> dict[str, str]:
         """Symbol of each element -> digest of its text: equal for families of equal content."""
-        return {element: node.sha256 for element, node in self.species.items()}
+        query = QueryBuilder().append(SpeciesFamily, filters={"id": self.pk}, tag="family")
+        query.append(SpeciesDefaultsData, with_group="family", project=["attributes.element", "attributes.sha256"])
+        return dict(sorted(query.all()))
 
     def get_species(self, element: str) -> SpeciesDefaultsData:
         """Return the species of one element.
