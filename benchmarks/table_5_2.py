@@ -1,0 +1,132 @@
+"""Tables 5.2 and 5.3 of the thesis beside a campaign: writes results/table_5_2_open.csv and table_5_3_open.csv.
+
+``python benchmarks/table_5_2.py --compounds compounds.csv`` writes which compounds the open engine can treat. Then, in
+a profile (``source tools/activate``), which takes about ten minutes of one core a compound:
+
+    aiida-perovskite screen -c table-5-2 --from-table compounds.csv --complete --overrides benchmarks/table_5_2.yaml
+
+and ``python benchmarks/table_5_2.py table-5-2`` reads what it computed from the provenance graph. In the tables each
+quantity stands beside the thesis's (``thesis_...``); masses are compared along the directions of the thesis only.
+``thesis_table_5_2.csv`` and ``thesis_table_5_3.csv`` are the printed tables; two directions of CrInCs2I6 are misprinted
+there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from machine import processor
+
+from aiida_perovskite.learning.checkpoint import atomic_path
+
+HERE = Path(__file__).parent
+# Ions with closed shells, low-spin d6 ions beside them: what the open engine computes without spin.
+WITHOUT_SPIN = [
+    *("AgInCs2Br6", "AgInRb2Br6", "CuInCs2Cl6", "GeSnCs2Cl6", "GeSnCs2Br6", "AlLiCs2I6", "AgRhRb2Br6", "AgIrRb2Br6")
+]
+QUANTITIES = ("decomposition_enthalpy_mev_per_atom", "gap_ev", "absorption_onset_ev", "slme_percent")
+MASSES = [f"{carrier}_mass_{place}" for carrier in ("hole", "electron") for place in (1, 2)]
+
+
+def main() -> None:
+    """Read the campaign, or say what it should compute."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("campaign", nargs="?", help="label of the campaign")
+    parser.add_argument("--compounds", type=Path, help="write the compounds here, and do nothing else")
+    parser.add_argument("--output", type=Path, default=HERE / "results")
+    options = parser.parse_args()
+    if options.compounds:
+        pd.DataFrame({"formula": WITHOUT_SPIN}).to_csv(options.compounds, index=False)
+        return
+    if options.campaign is None:
+        parser.error("name a campaign, or --compounds FILE")
+    computed = read(options.campaign)
+    machine = f"{processor()}, {os.cpu_count()} cores"
+    for name, relaxed in (("table_5_2", False), ("table_5_3", True)):
+        thesis = pd.read_csv(HERE / f"thesis_{name}.csv").set_index("formula")
+        table = beside(computed, thesis, relaxed).assign(machine=machine)
+        with atomic_path(options.output / f"{name}_open.csv") as path:
+            table.to_csv(path, float_format="%.4g")
+        print(table.drop(columns="machine").T.to_string(), deviations(table), sep="\n")
+
+
+def read(campaign: str) -> pd.DataFrame:
+    """Return the results of a campaign's last run, all masses among them, and the CPU hours of each compound."""
+    from aiida import load_profile
+    from aiida.orm import WorkChainNode, load_group
+    from stage_cost import stages
+
+    from aiida_perovskite.report.candidates import candidate_processes
+    from aiida_perovskite.report.collect import collect_campaign
+    from aiida_perovskite.report.results import masses, results_frame
+
+    load_profile()
+    runs = [node for node in load_group(campaign).nodes if isinstance(node, WorkChainNode)]
+    run = max(runs, key=lambda node: node.ctime)
+    report = collect_campaign(run)
+    frame = results_frame(report).set_index("formula")
+    found = {
+        item.formula: {
+            (one.carrier, "-".join(sorted(one.direction.split("-")))): one.mass.value
+            for one in masses(item)
+            if one.mass is not None
+        }
+        for item in report.candidates
+    }
+    hours = {
+        formula: sum(float(row["cpu_s"]) for row in stages(process)) / 3600
+        for formula, process in candidate_processes(run).items()
+    }
+    return frame.assign(masses=pd.Series(found), cpu_hours=pd.Series(hours))
+
+
+def beside(computed: pd.DataFrame, thesis: pd.DataFrame, relaxed: bool) -> pd.DataFrame:
+    """Return what was computed beside the thesis's numbers, compound by compound.
+
+    Parameters
+    ----------
+    relaxed
+        Compare what was found after the relaxation without symmetry constraint.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for formula in computed.index.intersection(thesis.index):
+        ours, theirs = computed.loc[formula], thesis.loc[formula]
+        row: dict[str, Any] = {}
+        for name in QUANTITIES:
+            row[name] = ours[f"relaxed_{name}" if relaxed else name]
+            row[f"thesis_{name}"] = theirs[name]
+        if relaxed:
+            row |= {"spacegroup": ours["relaxed_spacegroup"], "thesis_spacegroup": theirs["spacegroup"]}
+        for name in () if relaxed else MASSES:
+            carrier, _, place = name.split("_")
+            direction = theirs[f"{carrier}_direction_{place}"]
+            row[f"{carrier}_direction_{place}"] = direction
+            key = (carrier, "-".join(sorted(str(direction).split("-"))))
+            row[name] = (ours["masses"] or {}).get(key)
+            row[f"thesis_{name}"] = theirs[name]
+        rows[formula] = row | {"cpu_hours": ours["cpu_hours"]}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("formula")
+
+
+def deviations(table: pd.DataFrame) -> str:
+    """Say how far the two are apart in the mean."""
+    parts = [
+        f"{name}: {(table[name] - table[f'thesis_{name}']).abs().mean():.3g} in {table[name].notna().sum()} rows"
+        for name in QUANTITIES
+    ]
+    if MASSES[0] in table:
+        ours, theirs = (table[[f"{kind}{name}" for name in MASSES]].to_numpy(dtype=float) for kind in ("", "thesis_"))
+        ratios = np.abs(ours / theirs - 1)
+        parts.append(f"masses: {100 * np.nanmean(ratios):.0f} % in {np.isfinite(ratios).sum()} numbers")
+    slme = table[["slme_percent", "thesis_slme_percent"]].dropna()
+    parts.append(f"order of SLME (Kendall's tau): {slme.corr('kendall').iloc[0, 1]:.2f}")
+    return "mean absolute deviation\n  " + "\n  ".join(parts)
+
+
+if __name__ == "__main__":
+    main()
