@@ -1,7 +1,7 @@
 """Tables 5.2 and 5.3 of the thesis beside a campaign: writes results/table_5_2_open.csv and table_5_3_open.csv.
 
-``python benchmarks/table_5_2.py --compounds compounds.csv`` writes which compounds the open engine can treat. Then, in
-a profile (``source tools/activate``), which takes about ten minutes of one core a compound:
+``python benchmarks/table_5_2.py --compounds compounds.csv`` writes the ten compounds. Then, in a profile (``source
+tools/activate``), which takes about ten minutes of one core a compound:
 
     aiida-perovskite screen -c table-5-2 --from-table compounds.csv --complete --overrides benchmarks/table_5_2.yaml
 
@@ -25,9 +25,10 @@ from machine import processor
 from aiida_perovskite.learning.checkpoint import atomic_path
 
 HERE = Path(__file__).parent
-# Ions with closed shells, low-spin d6 ions beside them: what the open engine computes without spin.
-WITHOUT_SPIN = [
-    *("AgInCs2Br6", "AgInRb2Br6", "CuInCs2Cl6", "GeSnCs2Cl6", "GeSnCs2Br6", "AlLiCs2I6", "AgRhRb2Br6", "AgIrRb2Br6")
+# Ions with closed shells; low-spin d6 ions, which need no spin; one open shell; two of them, antiparallel.
+COMPOUNDS = [
+    *("AgInCs2Br6", "AgInRb2Br6", "CuInCs2Cl6", "GeSnCs2Cl6", "GeSnCs2Br6", "AlLiCs2I6"),
+    *("AgRhRb2Br6", "AgIrRb2Br6", "CrScCs2I6", "CrGaRb2I6"),
 ]
 QUANTITIES = ("decomposition_enthalpy_mev_per_atom", "gap_ev", "absorption_onset_ev", "slme_percent")
 MASSES = [f"{carrier}_mass_{place}" for carrier in ("hole", "electron") for place in (1, 2)]
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE / "results")
     options = parser.parse_args()
     if options.compounds:
-        pd.DataFrame({"formula": WITHOUT_SPIN}).to_csv(options.compounds, index=False)
+        pd.DataFrame({"formula": COMPOUNDS}).to_csv(options.compounds, index=False)
         return
     if options.campaign is None:
         parser.error("name a campaign, or --compounds FILE")
