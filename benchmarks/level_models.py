@@ -274,13 +274,16 @@ CHANGES: dict[str, dict[str, Any]] = {
         "dropout": 0.0,
         "rescaled": True,
     },
-    "no prior, no dropout": {"prior_weight": 0.0, "dropout": 0.0},
+    "no prior, no dropout": {"prior_weight": 0.0, "reference_floor_ev": -30.0, "dropout": 0.0},
     "anchored, no dropout": {"anchored": True, "reference_floor_ev": -30.0, "dropout": 0.0},
 }
 
 
 def explore(work: Path, device: str, epochs: int | None, changes: list[str]) -> None:
-    """Train two networks per draw for each change and keep their errors on the validation rows."""
+    """Train two networks per draw for each change and keep their errors on the validation rows.
+
+    Where a group has been trained with the settings of a change, its first two networks are taken.
+    """
     from aiida_perovskite.learning.levels.training import LevelProblem, LevelTask, train_networks
 
     problem = read_problem(MAIN, work)
@@ -299,25 +302,52 @@ def explore(work: Path, device: str, epochs: int | None, changes: list[str]) -> 
             continue
         settings = replace(EXPLORED, **(change if epochs is None else change | {"epochs": epochs}))
         start = time.perf_counter()
-        result = train_networks(arrays, tasks, settings, device=device)
-        import torch
+        found = trained_pairs(settings, work)
+        if found is None:
+            result = train_networks(arrays, tasks, settings, device=device)
+            import torch
 
-        gaps = result.network(torch.from_numpy(problem.sites)).clamp(min=0).double().numpy()
+            gaps = result.network(torch.from_numpy(problem.sites)).clamp(min=0).double().numpy()
+            epochs_taken, seconds = result.best_epoch, time.perf_counter() - start
+        else:
+            gaps, epochs_taken, seconds = *found, None
         single, pairs = [], []
         for draw, (_, validation, _) in enumerate(draws):
             both, target = gaps[2 * draw : 2 * draw + 2, validation], problem.targets[validation]
             single += np.abs(both - target).mean(axis=1).tolist()
             pairs.append(float(np.abs(both.mean(axis=0) - target).mean()))
-        found = {
+        row = {
             "change": name,
             "validation_mae_ev": float(np.mean(single)),
             "validation_mae_of_two_ev": float(np.mean(pairs)),
             "standard_error_ev": float(np.std(pairs, ddof=1) / np.sqrt(len(pairs))),
-            "median_best_epoch": float(np.median(result.best_epoch)),
-            "seconds": time.perf_counter() - start,
+            "median_best_epoch": float(np.median(epochs_taken)),
+            "seconds": seconds,
         }
-        print(found, flush=True)
-        write_json(path, found)
+        print(row, flush=True)
+        write_json(path, row)
+
+
+def trained_pairs(settings: LevelSettings, work: Path) -> tuple[Floats, list[int]] | None:
+    """Return gaps and epochs of the first two networks of each random draw, if a group was trained with these settings.
+
+    Returns
+    -------
+    gaps, epochs
+        (2 * DRAWS, n_compounds), eV, the two of a draw one after the other; and the epochs that validated best.
+    """
+    for name, group in GROUPS.items():
+        path = work / f"{name}.json"
+        if group.dataset == MAIN and group.settings == settings and path.exists():
+            found = json.loads(path.read_text(encoding="utf-8"))
+            pairs = [
+                (one["gap_ev"], epoch)
+                for one, epoch in zip(found["networks"], found["best_epoch"], strict=True)
+                if one["split"].startswith("random:") and one["seed"] < 2
+            ]
+            if len(pairs) == 2 * DRAWS:
+                return np.array([gaps for gaps, _ in pairs]), [epoch for _, epoch in pairs]
+    return None
 
 
 def write_choices(work: Path, output: Path) -> None:
