@@ -127,6 +127,7 @@ WITH_PROFILE = [
     "how-to/screen-your-own-space.md",
     "how-to/use-fhi-aims.md",
     "how-to/write-your-own-selection.md",
+    "reference/fhi-aims.md",
 ]
 
 WITH_CAMPAIGN = ["how-to/answers-from-the-graph.md"]
