@@ -52,11 +52,11 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=20, help="candidates at the same time")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    table = pd.read_csv(options.output) if options.output.exists() else pd.DataFrame({"candidates": []})
     for size in options.sizes:
         with tempfile.TemporaryDirectory(prefix="scale-", ignore_cleanup_errors=True) as folder:
             row = measured(Path(folder), size, options.in_flight)
         row |= {"date": datetime.now(UTC).date().isoformat(), "machine": f"{processor()}, {os.cpu_count()} cores"}
+        table = pd.read_csv(options.output) if options.output.exists() else pd.DataFrame({"candidates": []})
         table = pd.concat([table[table["candidates"] != size], pd.DataFrame([row])]).sort_values("candidates")
         with atomic_path(options.output) as temporary:
             table.to_csv(temporary, index=False, float_format="%.4g")
