@@ -18,6 +18,7 @@ from aiida_perovskite.report.contents import (
     Number,
     Record,
     Relaxed,
+    Step,
     Structure,
     Table,
 )
@@ -28,9 +29,8 @@ from aiida_perovskite.report.graph import (
     maybe,
     record,
     source,
-    step,
-    steps_below,
 )
+from aiida_perovskite.report.steps import all_steps_below, read_steps
 
 CANDIDATE = "candidate_"  # link label of a candidate's WorkChain: this and its formula
 TAKEN = "perovskite_taken"  # extra of a run: link label -> UUID of a candidate that it did not call
@@ -46,8 +46,13 @@ def candidates(node: orm.ProcessNode, selection: Table | None, references: list[
         chosen = selection.frame.loc[selection.frame["chosen"].astype(bool), "formula"].tolist()
     others = [formula for formula in processes if formula not in (*chosen, *references)]
     compared = [formula for formula in dict.fromkeys(references) if formula not in chosen]
+    pks = {formula: process.pk or 0 for formula, process in processes.items()}
+    own = read_steps({pk: CANDIDATE + formula for formula, pk in pks.items()})
+    below = all_steps_below(pks.values())
+    steps = {formula: (own[pk], *below[pk]) for formula, pk in pks.items()}
     for formula in chosen + others + compared:
-        yield candidate(formula, processes.get(formula), row_of(selection, formula), formula in compared)
+        row = row_of(selection, formula)
+        yield candidate(formula, processes.get(formula), steps.get(formula, ()), row, formula in compared)
 
 
 def candidate_processes(run: orm.ProcessNode) -> dict[str, orm.ProcessNode]:
@@ -73,21 +78,25 @@ def row_of(selection: Table | None, formula: str) -> dict[str, Number]:
 
 
 def candidate(
-    formula: str, process: orm.ProcessNode | None, predicted: dict[str, Number], reference: bool
+    formula: str,
+    process: orm.ProcessNode | None,
+    steps: tuple[Step, ...],
+    predicted: dict[str, Number],
+    reference: bool,
 ) -> Candidate:
-    """Read one candidate; without a process it waits for its turn."""
+    """Read one candidate, given its own step and those below; without a process it waits for its turn."""
     if process is None:
         return Candidate(formula, step=None, reference=reference, predicted=predicted)
     outputs = linked(process, OUTPUT)
     crystal, gap = maybe(structure, outputs, "structure"), maybe(record, outputs, "gap")
     return Candidate(
         formula=formula,
-        step=step(process, CANDIDATE + formula),
+        step=steps[0],
         reference=reference,
         predicted=predicted,
         deviation=deviation(gap, predicted),
         bonds=bonds(crystal) if crystal else {},
-        steps=tuple(steps_below(process)),
+        steps=steps[1:],
         structure=crystal,
         levels=tuple(levels(outputs[label], label) for label in METHODS if label in outputs),
         gap=gap,

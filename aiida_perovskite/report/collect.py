@@ -20,11 +20,10 @@ from aiida_perovskite.report.graph import (
     numbers,
     record,
     source,
-    step,
-    steps_below,
     table,
     text_of,
 )
+from aiida_perovskite.report.steps import step, steps_below
 
 FAILED = ("failed", "excepted", "killed")
 
@@ -65,7 +64,7 @@ def collect_campaign(node: orm.ProcessNode) -> CampaignReport:
         funnel=tuple(funnel(outputs["funnel"])) if "funnel" in outputs else (),
         candidates=computed,
         counts=counts(source(node, "screening"), computed, predictions),
-        training=tuple(steps_below(made_by, "train")) if made_by else (),
+        training=steps_below(made_by, "train") if made_by else (),
         model=attributes(model, "model") if model is not None else None,
         metrics=metrics(found.get("metrics"), model),
         cross_validation=maybe(table, found, "cross_validation"),

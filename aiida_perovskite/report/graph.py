@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 from aiida import orm
 from aiida.common import LinkType, NotExistent
 
-from aiida_perovskite.report.contents import Number, Record, Source, Step, Table
+from aiida_perovskite.report.contents import Number, Record, Source, Table
 
 Part = TypeVar("Part")
 
@@ -74,36 +74,6 @@ def record(node: orm.Dict, link_label: str) -> Record:
 def table(node: Any, link_label: str) -> Table:
     """Read a table node."""
     return Table(node.to_frame(), source(node, link_label))
-
-
-def step(node: orm.ProcessNode, link_label: str) -> Step:
-    """Describe a process."""
-    state = node.process_state.value if node.process_state else "created"
-    code = linked(node, INPUT).get("code")
-    computer = node.computer or (code.computer if isinstance(code, orm.AbstractCode) else None)
-    message = node.exit_message or (node.exception or "").strip().splitlines()[-1:] or ""
-    return Step(
-        source=source(node, link_label),
-        name=node.process_label or type(node).__name__,
-        state="failed" if node.is_failed else state,
-        exit_status=node.exit_status,
-        message=message if isinstance(message, str) else message[0],
-        started=node.ctime,
-        changed=node.mtime,
-        code=code.label if isinstance(code, orm.AbstractCode) else None,
-        computer=computer.label if computer else None,
-        cached_from=node.base.caching.get_cache_source(),
-        versions={key: str(value) for key, value in (node.base.attributes.get("version", None) or {}).items()},
-    )
-
-
-def steps_below(process: orm.ProcessNode, prefix: str = "") -> Iterator[Step]:
-    """Yield everything that a process called, at any depth, as it was called."""
-    for label, child in called(process):
-        name = child.process_label if label == "CALL" else label
-        path = f"{prefix} / {name}".lstrip(" /")
-        yield step(child, path)
-        yield from steps_below(child, path)
 
 
 def attributes_of(node: orm.Node | None) -> dict[str, Any]:

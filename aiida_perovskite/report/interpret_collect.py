@@ -19,12 +19,11 @@ from aiida_perovskite.report.graph import (
     maybe,
     record,
     source,
-    step,
-    steps_below,
     table,
     text_of,
 )
 from aiida_perovskite.report.interpret_contents import Branch, InterpretationReport
+from aiida_perovskite.report.steps import step, steps_below
 
 if TYPE_CHECKING:
     import pandas as pd
