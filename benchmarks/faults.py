@@ -143,7 +143,7 @@ def deal(work: Path, wanted: Counter[tuple[str, str]], seed: int) -> pd.DataFram
         )
         for name in ("duplicated", "started_twice"):
             rows[name] = rows["stage"].map(ended[name]).fillna(0).astype(int)
-        log = pd.concat([log, rows], ignore_index=True)
+        log = pd.concat([log, rows], ignore_index=True) if len(log) else rows  # an empty one would make floats of all
         with atomic_path(file) as path:
             log.to_csv(path, index=False)
     return log
@@ -354,7 +354,7 @@ class Trial:
                     words = process.cmdline()
                     if process.cwd() == place(job) and not any("slurm_script" in word for word in words):
                         process.send_signal(signal.SIGKILL)
-                        return {**states, "what": " ".join(words[1:4])}
+                        return {**states, "what": " ".join(Path(word).name for word in words[1:4])}
             time.sleep(0.1)
         return {}
 
