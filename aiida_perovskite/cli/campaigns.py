@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aiida.orm import Group, ProcessNode, WorkChainNode
 
+    from aiida_perovskite.report.contents import Step
+
 CAMPAIGN_EXTRA = "perovskite_campaign"  # marks the groups that are campaigns, whatever their label
 MAX_NAME = 100  # characters of the name of a campaign; with an ending it has to be the name of a file
 SCREENING = "aiida.workflows:perovskite.screening"
@@ -89,30 +91,17 @@ def state_of(process: ProcessNode) -> str:
 
 def run_status(run: WorkChainNode) -> dict[str, Any]:
     """Return state, funnel counts and the state of each candidate, or of each step of an interpretation."""
-    from aiida.orm import ProcessNode
-
-    from aiida_perovskite.report.candidates import candidate_processes
+    from aiida_perovskite.report.candidates import candidate_processes, reasons
+    from aiida_perovskite.report.graph import called
+    from aiida_perovskite.report.steps import read_steps
     from aiida_perovskite.workflows.interpret import FAMILIES, TRAIN
 
-    steps = []
-    for link in run.base.links.get_outgoing(node_class=ProcessNode):
-        if isinstance(link.node, ProcessNode) and link.link_label.startswith((TRAIN, FAMILIES)):
-            node = link.node
-            steps.append(
-                {"step": link.link_label, "pk": node.pk, "state": state_of(node), "message": node.exit_message}
-            )
-    candidates = []
-    for formula, node in candidate_processes(run).items():
-        verdict = node.outputs.verdict["reason"] if "verdict" in node.outputs else None
-        candidates.append(
-            {
-                "formula": formula,
-                "pk": node.pk,
-                "state": state_of(node),
-                "exit_status": node.exit_status,
-                "message": verdict or node.exit_message,
-            }
-        )
+    processes = {label: node.pk or 0 for prefix in (TRAIN, FAMILIES) for label, node in called(run, prefix)}
+    parts = {pk: _part(one) for pk, one in read_steps({pk: label for label, pk in processes.items()}).items()}
+    steps = [{"step": label, **parts[pk]} for label, pk in processes.items()]
+    candidates = {formula: node.pk or 0 for formula, node in candidate_processes(run).items()}
+    computed = read_steps({pk: formula for formula, pk in candidates.items()})
+    why = reasons(candidates.values())
     return {
         "pk": run.pk,
         "uuid": run.uuid,
@@ -121,8 +110,20 @@ def run_status(run: WorkChainNode) -> dict[str, Any]:
         "message": run.exit_message,
         "started": run.ctime.isoformat(timespec="seconds"),
         "funnel": run.outputs.funnel["stages"] if "funnel" in run.outputs else [],
-        "candidates": candidates,
+        "candidates": [
+            {"formula": formula, **_part(computed[pk]), "message": why.get(pk) or computed[pk].message or None}
+            for formula, pk in candidates.items()
+        ],
         "steps": steps,
+    }
+
+
+def _part(one: Step) -> dict[str, Any]:
+    return {
+        "pk": one.source.pk,
+        "state": "finished" if one.state == "failed" else one.state,
+        "exit_status": one.exit_status,
+        "message": one.message or None,
     }
 
 

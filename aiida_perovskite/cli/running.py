@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,15 +77,25 @@ def wait_for(node: ProcessNode, *, quiet: bool = False) -> None:
         )
 
 
-def running_jobs(node: ProcessNode) -> Iterator[CalcJobNode]:
-    """Yield the jobs below ``node`` that have not ended."""
-    from aiida.orm import CalcJobNode, WorkflowNode
+def running_jobs(node: ProcessNode) -> list[CalcJobNode]:
+    """Return the jobs below ``node`` that have not ended.
 
-    for child in node.called:
-        if isinstance(child, CalcJobNode) and not child.is_terminated:
-            yield child
-        elif isinstance(child, WorkflowNode) and not child.is_terminated:
-            yield from running_jobs(child)
+    Only what is alive is asked for: a campaign may have thousands of candidates that have ended.
+    """
+    from aiida.orm import CalcJobNode, QueryBuilder
+    from aiida.orm import ProcessNode as Process
+
+    from aiida_perovskite.workflows.sharing import ALIVE
+
+    jobs: list[CalcJobNode] = []
+    callers = [node.pk]
+    while callers:
+        query = QueryBuilder().append(Process, filters={"id": {"in": callers}}, tag="caller")
+        query.append(Process, with_incoming="caller", filters={"attributes.process_state": {"in": ALIVE}})
+        called = query.all(flat=True)
+        jobs += [one for one in called if isinstance(one, CalcJobNode)]
+        callers = [one.pk for one in called if not isinstance(one, CalcJobNode)]
+    return jobs
 
 
 def last_line(job: CalcJobNode) -> str:
@@ -102,14 +111,16 @@ def last_line(job: CalcJobNode) -> str:
 
 
 def _print_reports(node: ProcessNode, shown: int, start: float) -> int:
-    from aiida.orm import Log
+    """Print what a process has reported since the record with the number ``shown``; return the number of the last."""
+    from aiida.orm import Log, QueryBuilder
 
-    logs = [log for log in Log.collection.get_logs_for(node) if log.levelname == "REPORT"]
-    for log in logs[shown:]:
-        message = log.message.split("]: ", 1)[-1]
+    filters = {"dbnode_id": node.pk, "levelname": "REPORT", "id": {">": shown}}
+    query = QueryBuilder().append(Log, filters=filters, project=["id", "message"], tag="log").order_by({"log": "id"})
+    for number, message in query.all():
         _clear_status()
-        click.echo(f"[{_clock(start)}] {message}")
-    return len(logs)
+        click.echo(f"[{_clock(start)}] {message.split(']: ', 1)[-1]}")
+        shown = number
+    return shown
 
 
 def _status(node: ProcessNode) -> str:

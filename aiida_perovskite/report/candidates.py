@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from aiida import orm
+from aiida.common import LinkType
 
 from aiida_perovskite.report.compounds import bond_length, roles
 from aiida_perovskite.report.contents import (
@@ -29,8 +30,9 @@ from aiida_perovskite.report.graph import (
     maybe,
     record,
     source,
+    those,
 )
-from aiida_perovskite.report.steps import all_steps_below, read_steps
+from aiida_perovskite.report.steps import all_steps_below, portions, read_steps
 
 CANDIDATE = "candidate_"  # link label of a candidate's WorkChain: this and its formula
 TAKEN = "perovskite_taken"  # extra of a run: link label -> UUID of a candidate that it did not call
@@ -63,6 +65,17 @@ def candidate_processes(run: orm.ProcessNode) -> dict[str, orm.ProcessNode]:
     nodes = {node.uuid: node for node in query.all(flat=True)} if taken else {}
     found = called(run, CANDIDATE) + [(label, nodes[uuid]) for label, uuid in taken.items() if uuid in nodes]
     return {label.removeprefix(CANDIDATE): process for label, process in found if label.startswith(CANDIDATE)}
+
+
+def reasons(pks: Iterable[int]) -> dict[int, str]:
+    """Return pk of each candidate's process that has a verdict -> the sentence of the verdict."""
+    found: dict[int, str] = {}
+    for few in portions(list(pks)):
+        query = orm.QueryBuilder().append(orm.ProcessNode, filters=those(few), tag="candidate", project="id")
+        edge = {"label": "verdict", "type": LinkType.RETURN.value}
+        query.append(orm.Dict, with_incoming="candidate", edge_filters=edge, project="attributes.reason")
+        found |= {pk: reason for pk, reason in query.all() if reason}
+    return found
 
 
 def row_of(selection: Table | None, formula: str) -> dict[str, Number]:
