@@ -38,6 +38,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let workers of pytest-xdist take whole folders of tests, which share what is made once for them, and pages."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FolderScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file.endswith(".md") else file.rpartition("/")[0]
+
+    return FolderScheduling(config, log)
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Start a PostgreSQL and a RabbitMQ for this session."""

@@ -22,8 +22,9 @@ check 'types (mypy)' mypy
 check 'laws of the house (import-linter)' lint-imports
 check 'documentation (sphinx)' sphinx-build -q -W --keep-going -b html docs docs/_build/html
 check 'tests on PostgreSQL and RabbitMQ (pytest --production)' pytest --production -m production tests
-# Last, so that the closing line of the test runner ends the output.
-check 'tests (pytest)' pytest -n auto --maxprocesses 4 --dist loadfile "$@"
+# Last, so that the closing line of the test runner ends the output. In the order of the folders, not by the number of
+# tests in them: those that take longest are few.
+check 'tests (pytest)' pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder "$@"
 
 if [ ${#failed[@]} -gt 0 ]; then
     printf '\nFailed: %s\n' "${failed[*]}" >&2
