@@ -304,7 +304,7 @@ class ScreeningWorkChain(QueueMixin):
             self.out(name, table)
         stages = chosen["funnel"]["stages"]
         self.report(" -> ".join(f"{stage['count']} {stage['name']}" for stage in stages))
-        if not stages[-1]["count"]:
+        if not stages[-1]["count"] and self.inputs.selection["n_candidates"] != 0:
             emptied = next(stage for stage in stages if not stage["count"])
             self.report(
                 f"no candidate is left after the rule {emptied['name']!r} ({emptied['label']}): `selection` of the "
