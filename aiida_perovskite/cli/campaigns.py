@@ -96,9 +96,8 @@ def run_status(run: WorkChainNode) -> dict[str, Any]:
     from aiida_perovskite.report.steps import read_steps
     from aiida_perovskite.workflows.interpret import FAMILIES, TRAIN
 
-    processes = {label: node.pk or 0 for prefix in (TRAIN, FAMILIES) for label, node in called(run, prefix)}
-    parts = {pk: _part(one) for pk, one in read_steps({pk: label for label, pk in processes.items()}).items()}
-    steps = [{"step": label, **parts[pk]} for label, pk in processes.items()]
+    parts = read_steps({node.pk or 0: label for label, node in called(run, (TRAIN, FAMILIES))})
+    steps = [{"step": one.source.link_label, **_part(one)} for _, one in sorted(parts.items())]
     candidates = {formula: node.pk or 0 for formula, node in candidate_processes(run).items()}
     computed = read_steps({pk: formula for formula, pk in candidates.items()})
     why = reasons(candidates.values())

@@ -114,7 +114,9 @@ def paused_processes() -> list[int]:
     """Return the identifiers of the processes that are paused."""
     from aiida.orm import ProcessNode, QueryBuilder
 
-    alive = {"attributes.paused": True, "attributes.process_state": {"in": ["created", "running", "waiting"]}}
+    from aiida_perovskite.workflows.sharing import ALIVE
+
+    alive = {"attributes.paused": True, "attributes.process_state": {"in": ALIVE}}
     found: list[int] = QueryBuilder().append(ProcessNode, filters=alive, project="id").all(flat=True)
     return found
 

@@ -29,7 +29,7 @@ def linked(node: orm.ProcessNode, types: tuple[LinkType, ...]) -> dict[str, Any]
     return {link.link_label: link.node for link in sorted(triples.all(), key=lambda link: str(link.link_label))}
 
 
-def called(node: orm.ProcessNode, prefix: str = "") -> list[tuple[str, orm.ProcessNode]]:
+def called(node: orm.ProcessNode, prefix: str | tuple[str, ...] = "") -> list[tuple[str, orm.ProcessNode]]:
     """Return link label and process of what a process called, oldest first; many share the default label ``CALL``."""
     links: list[Any] = sorted(node.base.links.get_outgoing(link_type=CALL).all(), key=lambda link: link.node.pk or 0)
     return [(link.link_label, link.node) for link in links if link.link_label.startswith(prefix)]
