@@ -130,7 +130,7 @@ class GenerativeSearchWorkChain(GenerativeJobsWorkChain):
 
     def choose(self) -> ExitCode | None:
         """Put the fits together, and hand out what was chosen."""
-        nodes = {fit_label(draw, seed): self.ctx[fit_label(draw, seed)] for draw, seed in self.ctx.places}
+        nodes = {fit_label(draw, seed): self.ended(fit_label(draw, seed)) for draw, seed in self.ctx.places}
         lost = {label: how_it_ended(node) for label, node in nodes.items() if not node.is_finished_ok}
         quantities = {label: node.outputs.quantities for label, node in nodes.items() if label not in lost}
         for name, node in choose_settings(self.inputs.dataset, self.inputs.settings, Dict(lost), **quantities).items():

@@ -190,7 +190,7 @@ class GenerativeSizesWorkChain(GenerativeJobsWorkChain):
 
     def join(self) -> ExitCode | None:
         """Put the metrics into one table."""
-        nodes = {label.removeprefix(self._queued): self.ctx[label] for label in self._parts()}
+        nodes = {label.removeprefix(self._queued): self.ended(label) for label in self._parts()}
         lost = {label: how_it_ended(node) for label, node in nodes.items() if not node.is_finished_ok}
         if len(lost) == len(nodes):
             return self.exit_codes.ERROR_ALL_PARTS_FAILED.format(message=next(iter(lost.values())))

@@ -328,7 +328,7 @@ class ScreeningWorkChain(QueueMixin):
         candidates: dict[str, Any] = {}
         failures: dict[str, str] = {}
         for formula in self.ctx.chosen:
-            node = self.ctx[f"{CANDIDATE}{formula}"]
+            node = self.ended(f"{CANDIDATE}{formula}")
             if not node.is_finished_ok:
                 failures[formula] = how_it_ended(node)
             for name in ("summary", "verdict"):

@@ -66,6 +66,11 @@ class OnceMixin(WorkChain):
         found = self._links.get((RETURN, output_port.replace(".", "__")))
         super().out(output_port, value if found is None else load_node(found))
 
+    def update_outputs(self) -> None:
+        """Attach new outputs; AiiDA asks the database at every change of state, also where nothing was handed out."""
+        if self.outputs:
+            super().update_outputs()
+
     def submitted(self, label: str) -> ProcessNode | None:
         """Return the process that was submitted under a link label."""
         found = self._links.get((CALL, label))
@@ -127,6 +132,18 @@ class QueueMixin(OnceMixin):
         """Submit the first ones of the queue; each one that ends makes room for the next."""
         for _ in range(min(number, len(self.ctx.queue))):
             self.submit_next()
+
+    def ended(self, label: str) -> ProcessNode:
+        """Return a process of the queue that has ended."""
+        return load_node(self.ctx[label])  # type: ignore[return-value]
+
+    def _resolve_awaitable(self, awaitable: Any, value: Any) -> None:
+        """Keep the number of a process that has ended, not its node.
+
+        SQLAlchemy goes through every object in memory at each commit of the worker, so thousands of nodes would slow
+        down whatever else it does.
+        """
+        super()._resolve_awaitable(awaitable, value.pk if awaitable.key.startswith(self._queued) else value)
 
     def _on_awaitable_finished(self, awaitable: Any) -> None:
         """Keep the given number of processes in flight.
