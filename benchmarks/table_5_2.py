@@ -64,7 +64,7 @@ def read(campaign: str) -> pd.DataFrame:
 
     from aiida_perovskite.report.candidates import candidate_processes
     from aiida_perovskite.report.collect import collect_campaign
-    from aiida_perovskite.report.results import masses, results_frame
+    from aiida_perovskite.report.results import masses_by_direction, results_frame
 
     load_profile()
     runs = [node for node in load_group(campaign).nodes if isinstance(node, WorkChainNode)]
@@ -73,9 +73,9 @@ def read(campaign: str) -> pd.DataFrame:
     frame = results_frame(report).set_index("formula")
     found = {
         item.formula: {
-            (one.carrier, "-".join(sorted(one.direction.split("-")))): one.mass.value
-            for one in masses(item)
-            if one.mass is not None
+            (carrier, _line(one.direction)): one.mass and one.mass.value
+            for carrier in ("hole", "electron")
+            for one in masses_by_direction(item, carrier)
         }
         for item in report.candidates
     }
@@ -84,6 +84,11 @@ def read(campaign: str) -> pd.DataFrame:
         for formula, process in candidate_processes(run).items()
     }
     return frame.assign(masses=pd.Series(found), cpu_hours=pd.Series(hours))
+
+
+def _line(direction: object) -> str:
+    """Return a direction whichever of its ends comes first."""
+    return "-".join(sorted(str(direction).split("-")))
 
 
 def beside(computed: pd.DataFrame, thesis: pd.DataFrame, relaxed: bool) -> pd.DataFrame:
@@ -101,14 +106,15 @@ def beside(computed: pd.DataFrame, thesis: pd.DataFrame, relaxed: bool) -> pd.Da
         for name in QUANTITIES:
             row[name] = ours[f"relaxed_{name}" if relaxed else name]
             row[f"thesis_{name}"] = theirs[name]
+        hull = "hull_decomposition_enthalpy_mev_per_atom"
+        row[hull] = ours[f"relaxed_{hull}" if relaxed else hull]  # the thesis does not say which phases compete
         if relaxed:
             row |= {"spacegroup": ours["relaxed_spacegroup"], "thesis_spacegroup": theirs["spacegroup"]}
         for name in () if relaxed else MASSES:
             carrier, _, place = name.split("_")
             direction = theirs[f"{carrier}_direction_{place}"]
             row[f"{carrier}_direction_{place}"] = direction
-            key = (carrier, "-".join(sorted(str(direction).split("-"))))
-            row[name] = (ours["masses"] or {}).get(key)
+            row[name] = (ours["masses"] or {}).get((carrier, _line(direction)))
             row[f"thesis_{name}"] = theirs[name]
         rows[formula] = row | {"cpu_hours": ours["cpu_hours"]}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("formula")

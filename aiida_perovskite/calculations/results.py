@@ -14,6 +14,7 @@ from aiida_perovskite.data.table import CompositionTableData
 COLUMNS = {
     "decomposition_enthalpy_mev_per_atom": ("stability", "binary.mev_per_atom"),
     "decomposition_enthalpy_hull_mev_per_atom": ("stability", "hull.mev_per_atom"),
+    "energy_ev_per_atom": ("stability", "energy_ev_per_atom"),
     "gap_kind": ("optics", "gap_kind"),
     "absorption_onset_ev": ("optics", "direct_allowed_gap_ev"),
     "slme_percent": ("efficiency", "slme_percent"),
@@ -26,6 +27,7 @@ COLUMNS = {
     "relaxed_slme_cut_percent": ("relaxed__efficiency", "slme_cut_percent"),
     "relaxed_decomposition_enthalpy_mev_per_atom": ("relaxed__stability", "binary.mev_per_atom"),
     "relaxed_decomposition_enthalpy_hull_mev_per_atom": ("relaxed__stability", "hull.mev_per_atom"),
+    "relaxed_energy_ev_per_atom": ("relaxed__stability", "energy_ev_per_atom"),
 }
 
 

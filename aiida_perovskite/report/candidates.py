@@ -46,14 +46,17 @@ def candidates(node: orm.ProcessNode, selection: Table | None, references: list[
     chosen: list[str] = []
     if selection is not None and "chosen" in selection.frame:
         chosen = selection.frame.loc[selection.frame["chosen"].astype(bool), "formula"].tolist()
-    others = [formula for formula in processes if formula not in (*chosen, *references)]
-    compared = [formula for formula in dict.fromkeys(references) if formula not in chosen]
+    ranked = set(chosen)
+    named = ranked.union(references)
+    others = [formula for formula in processes if formula not in named]
+    compared = [formula for formula in dict.fromkeys(references) if formula not in ranked]
+    predicted = predictions(selection)
     pks = {formula: process.pk or 0 for formula, process in processes.items()}
     own = read_steps({pk: CANDIDATE + formula for formula, pk in pks.items()})
     below = all_steps_below(pks.values())
     steps = {formula: (own[pk], *below[pk]) for formula, pk in pks.items()}
     for formula in chosen + others + compared:
-        row = row_of(selection, formula)
+        row = predicted.get(formula, {})
         yield candidate(formula, processes.get(formula), steps.get(formula, ()), row, formula in compared)
 
 
@@ -78,15 +81,18 @@ def reasons(pks: Iterable[int]) -> dict[int, str]:
     return found
 
 
-def row_of(selection: Table | None, formula: str) -> dict[str, Number]:
-    """Return the numbers of a compound's row of the selection."""
-    rows = [] if selection is None else selection.frame[selection.frame["formula"] == formula].to_dict("records")
-    if selection is None or not rows:
+def predictions(selection: Table | None) -> dict[str, dict[str, Number]]:
+    """Return formula -> the numbers of its row of the selection."""
+    if selection is None:
         return {}
+    origin = selection.source
     return {
-        str(name): Number(float(value) if np.isfinite(value) else None, selection.source, f"{formula}.{name}")
-        for name, value in rows[0].items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        row["formula"]: {
+            str(name): Number(float(value) if np.isfinite(value) else None, origin, f"{row['formula']}.{name}")
+            for name, value in row.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        for row in selection.frame.to_dict("records")
     }
 
 

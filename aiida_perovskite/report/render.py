@@ -22,7 +22,16 @@ from aiida_perovskite.report.diagram import provenance_diagram
 from aiida_perovskite.report.downloads import structure_links
 from aiida_perovskite.report.page import asset, environment, report_data, software
 from aiida_perovskite.report.plot import Figure
-from aiida_perovskite.report.results import comparisons, masses, pick, results_frame, rows, space_group
+from aiida_perovskite.report.results import (
+    comparisons,
+    masses,
+    masses_by_direction,
+    pick,
+    results_frame,
+    rise,
+    rows,
+    space_group,
+)
 
 METHODS = (("PBE", "pbe"), ("PBE+SOC", "pbe_soc"), ("HSE06", "hse06"), ("HSE06+SOC", "hse06_soc"))
 BASELINES = {
@@ -224,5 +233,8 @@ def inside_interval(candidate: Candidate) -> bool | None:
     return None if low is None or high is None or value is None else low <= value <= high
 
 
-TOLD = (status, missing, edge_name, warnings, inside_interval, pick, masses, space_group, comparisons)
+TOLD = (
+    *(status, missing, edge_name, warnings, inside_interval),
+    *(pick, masses, masses_by_direction, space_group, comparisons, rise),
+)
 """What the templates of a campaign may call."""

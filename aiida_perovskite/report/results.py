@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ CARRIERS = ("hole", "electron")
 QUANTITIES = (
     ("stability", "decomposition_enthalpy_mev_per_atom", "binary.mev_per_atom"),
     ("stability", "hull_decomposition_enthalpy_mev_per_atom", "hull.mev_per_atom"),
+    ("stability", "energy_ev_per_atom", "energy_ev_per_atom"),
     ("gap", "gap_ev", "gap_hse06_soc_ev"),
     ("optics", "absorption_onset_ev", "direct_allowed_gap_ev"),
     ("efficiency", "slme_percent", "slme_percent"),
@@ -69,9 +71,33 @@ def masses(candidate: Candidate, carrier: str = "") -> list[Mass]:
     ]
 
 
+def masses_by_direction(candidate: Candidate, carrier: str) -> list[Mass]:
+    """Return one mass for each direction, as the thesis prints them: that of the heaviest band at the edge.
+
+    A band that is too flat to have a mass is heavier than any other.
+    """
+    found: dict[str, Mass] = {}
+    for one in masses(candidate, carrier):
+        if one.direction not in found or _weight(one) > _weight(found[one.direction]):
+            found[one.direction] = one
+    return list(found.values())
+
+
+def _weight(mass: Mass) -> float:
+    value = _value(mass.mass)
+    return math.inf if value is None else abs(value)
+
+
 def space_group(record: Record | None) -> str:
     """Return the symbol of the space group that a geometry has; nothing where it does not say."""
     return str((record.content.get("space_group") or "") if record else "")
+
+
+def rise(candidate: Candidate) -> float | None:
+    """Return how far the relaxed structure lies above the symmetric one, meV/atom, in the energy of the enthalpies."""
+    after = candidate.relaxed or Relaxed()
+    pair = [_value(pick(one.stability, "energy_ev_per_atom")) for one in (candidate, after)]
+    return None if None in pair else 1000 * (pair[1] - pair[0])  # type: ignore[operator]
 
 
 def comparisons(candidate: Candidate) -> list[Comparison]:
@@ -83,6 +109,7 @@ def comparisons(candidate: Candidate) -> list[Comparison]:
         "slme_percent": ("SLME", "%", ".1f"),
         "decomposition_enthalpy_mev_per_atom": ("decomposition enthalpy, stated reaction", "meV/atom", "+.0f"),
         "hull_decomposition_enthalpy_mev_per_atom": ("decomposition enthalpy, most favourable", "meV/atom", "+.0f"),
+        "energy_ev_per_atom": ("energy that the enthalpies are of", "eV/atom", ".3f"),
     }
     keys = {column: (part, key) for part, column, key in QUANTITIES}
     found = []
@@ -106,7 +133,7 @@ def results_frame(report: CampaignReport) -> pd.DataFrame:
 
     frame = pd.DataFrame([_row(item) for item in rows(report)])
     for name in frame.columns:
-        if name.endswith(("_mev_per_atom", "_ev", "_percent")) or "_mass_" in name:
+        if name.endswith(("ev_per_atom", "_ev", "_percent")) or "_mass_" in name:
             frame[name] = frame[name].astype(float)
     return frame
 
@@ -117,7 +144,7 @@ def _row(item: Candidate) -> dict[str, Any]:
     row |= {column: _value(pick(getattr(item, part), key)) for part, column, key in QUANTITIES}
     row["slme_cut_percent"] = _value(pick(item.efficiency, "slme_cut_percent"))
     for carrier in CARRIERS:
-        found = masses(item, carrier)[:N_MASSES]
+        found = masses_by_direction(item, carrier)[:N_MASSES]
         for place in range(N_MASSES):
             one = found[place] if place < len(found) else None
             row[f"{carrier}_mass_{place + 1}"] = _value(one.mass) if one else None

@@ -12,7 +12,7 @@ from aiida.orm import AbstractCode, Data, Dict, Float, Int, Str
 from aiida_perovskite.calculations.interpret import predict_levels, reference_table, solid_state_baseline
 from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
-from aiida_perovskite.workflows.interfaces import how_it_ended
+from aiida_perovskite.workflows.interfaces import fault_of, how_it_ended
 from aiida_perovskite.workflows.levels import (
     FAMILY_NUMBERS,
     FAMILY_TABLES,
@@ -58,11 +58,7 @@ def validate_analysis(value: Dict, _: Any) -> str | None:
         return "the analysis takes `families`, `attribution_steps` and `sse`, as the protocol `interpret` gives them"
     if not isinstance(given["attribution_steps"], int) or given["attribution_steps"] < 1:
         return f"attribution_steps = {given['attribution_steps']!r} must be a whole number of at least 1"
-    try:
-        FamilySettings.from_dict(given["families"])
-    except ValueError as error:
-        return str(error)
-    return None
+    return fault_of(lambda: FamilySettings.from_dict(given["families"]))
 
 
 def validate_together(inputs: Mapping[str, Any], _: Any) -> str | None:
