@@ -19,7 +19,8 @@ def judge_gap(gap: Dict, window_ev: List) -> Dict:
     low, high = window_ev.get_list()
     value = gap["gap_hse06_soc_ev"]
     window = f"{low:g}-{high:g} eV"
-    if gap.get_dict().get("pbe_gapless"):
+    content = gap.get_dict()
+    if content.get("pbe_gapless") and not content.get("hybrid_self_consistent"):
         passed, reason = False, "PBE has no gap: the hybrid gap starts from a metal and is not to be trusted"
     elif low <= value <= high:
         passed, reason = True, f"gap of {value:.2f} eV lies in {window}"

@@ -24,6 +24,7 @@ from aiida_perovskite.report.page import asset, environment, report_data, softwa
 from aiida_perovskite.report.plot import Figure
 from aiida_perovskite.report.results import (
     comparisons,
+    doubtful,
     masses,
     masses_by_direction,
     pick,
@@ -217,7 +218,7 @@ def warnings(candidate: Candidate) -> list[str]:
     """Return what a reader must know before believing the numbers of a candidate."""
     gap = candidate.gap.content if candidate.gap else {}
     notes = [str(note) for note in gap.get("warnings") or []]
-    if gap.get("pbe_gapless"):
+    if doubtful(candidate):
         notes = [NOT_TRUSTED] + [note for note in notes if not note.startswith("PBE has no gap")]
     if candidate.deviation is not None and not inside_interval(candidate):
         notes.append("The computed gap lies outside the interval that the network gave.")
@@ -235,6 +236,6 @@ def inside_interval(candidate: Candidate) -> bool | None:
 
 TOLD = (
     *(status, missing, edge_name, warnings, inside_interval),
-    *(pick, masses, masses_by_direction, space_group, comparisons, rise),
+    *(pick, masses, masses_by_direction, space_group, comparisons, rise, doubtful),
 )
 """What the templates of a campaign may call."""

@@ -54,6 +54,12 @@ def pick(record: Record | None, key: str) -> Number | None:
     return record.numbers.get(key) if record else None
 
 
+def doubtful(candidate: Candidate) -> bool:
+    """Tell whether the gap comes from a hybrid step that began with the orbitals of a metal."""
+    gap = candidate.gap.content if candidate.gap else {}
+    return bool(gap.get("pbe_gapless")) and not gap.get("hybrid_self_consistent")
+
+
 def masses(candidate: Candidate, carrier: str = "") -> list[Mass]:
     """Return the effective masses of a candidate in the order of its node, of one carrier or of both."""
     record = candidate.masses

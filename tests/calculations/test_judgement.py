@@ -33,6 +33,15 @@ def test_the_gap_decides(gap: float, gapless: bool, passed: bool, reason: str) -
     assert reason in verdict["reason"]
 
 
+def test_a_self_consistent_hybrid_is_trusted_where_pbe_has_no_gap() -> None:
+    from aiida.orm import Dict, List
+
+    from aiida_perovskite.calculations.judgement import judge_gap
+
+    found = {"gap_hse06_soc_ev": 1.2, "pbe_gapless": True, "hybrid_self_consistent": True}
+    assert judge_gap(Dict(found), List([0.9, 1.6]))["passed"]
+
+
 def test_the_enthalpy_decides_by_the_reaction_that_the_rules_name() -> None:
     from aiida.orm import Dict
 

@@ -151,6 +151,35 @@ def test_double_perovskite_runs_to_the_end(run_script: Callable[..., Any]) -> No
     assert "force on the halide" in outcome.output
 
 
+@pytest.mark.parametrize("kpoints", [[1, 1, 1], [2, 2, 2]])  # real and complex orbitals
+def test_a_self_consistent_hybrid_is_that_of_gpaw_itself(run_script: Callable[..., Any], kpoints: list[int]) -> None:
+    gpaw = pytest.importorskip("gpaw")
+    salt = bulk("LiF", "rocksalt", a=4.0)
+    given = {"cutoff_fluoride_ev": 250, "kpoints": kpoints, "hybrid_tolerance_ev": 0.001}
+    outcome = run_script(GAP_SCRIPT, job(salt, self_consistent_hybrid="always", **given))
+    found = parse_gap(outcome.results, outcome.arrays).properties
+    assert found["hybrid_self_consistent"]
+    assert not found["pbe_gapless"]
+    # The same without compression: exact exchange in every step, which takes five times as long.
+    salt.calc = gpaw.GPAW(
+        mode=gpaw.PW(250),
+        xc="HSE06",
+        kpts={"size": tuple(kpoints), "gamma": True},
+        nbands=9,
+        occupations=gpaw.FermiDirac(0.01),
+        convergence={"bands": 6, "eigenstates": 1e-5, "density": 1e-4},
+        txt=None,
+    )
+    salt.get_potential_energy()
+    bands = np.array([salt.calc.get_eigenvalues(k) for k in range(len(salt.calc.get_ibz_k_points()))])
+    assert found["gap_hse06_ev"] == pytest.approx(bands[:, 4].min() - bands[:, 3].max(), abs=0.003)
+    # What comes without: the first order in the difference of the functionals.
+    other = run_script(GAP_SCRIPT, job(bulk("LiF", "rocksalt", a=4.0), self_consistent_hybrid="gapless", **given))
+    first_order = parse_gap(other.results, other.arrays).properties
+    assert not first_order["hybrid_self_consistent"]
+    assert 0.001 < abs(first_order["gap_hse06_ev"] - found["gap_hse06_ev"]) < 0.5
+
+
 def test_two_spins_keep_their_electrons(run_script: Callable[..., Any]) -> None:
     pytest.importorskip("gpaw")
     # The nitrogen atom: 4 electrons up, 1 down (the 2s pair and three 2p of one spin).

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(__file__).parent / "scripts"
 MODULES = (*SHARED_MODULES, SCRIPTS / "gpaw_ground_state.py")
-GAP_SCRIPT = JobScript(SCRIPTS / "gap.py", MODULES)
+GAP_SCRIPT = JobScript(SCRIPTS / "gap.py", (*MODULES, SCRIPTS / "gpaw_hybrid.py"))
 ENERGY_SCRIPT = JobScript(SCRIPTS / "energy.py", MODULES)
 ABSORPTION_SCRIPT = JobScript(SCRIPTS / "absorption.py", MODULES)
 BANDS_SCRIPT = JobScript(SCRIPTS / "bands.py", MODULES)

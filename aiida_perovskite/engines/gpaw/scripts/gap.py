@@ -1,8 +1,8 @@
 """HSE06 + spin-orbit gap with GPAW: ``python gap.py input.json`` writes ``results.json`` and ``arrays.npz``.
 
-PBE -> halide of an undistorted double perovskite moved by the PBE force -> HSE06 eigenvalues, non-self-consistent ->
-spin-orbit coupling, non-self-consistent. Needs GPAW, ASE, numpy and the two modules that travel beside it, not the
-package that ships them.
+PBE -> halide of an undistorted double perovskite moved by the PBE force -> HSE06 eigenvalues, non-self-consistent where
+PBE has a gap to start from, else self-consistent -> spin-orbit coupling, non-self-consistent. Needs GPAW, ASE, numpy
+and the modules that travel beside it, not the package that ships them.
 ``results.json`` is written whatever happens; the exit status is 0 only if there is a result.
 """
 
@@ -13,6 +13,7 @@ import io
 import itertools
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,13 @@ from gpaw_ground_state import (
     setup_names,
     versions,
 )
+from gpaw_hybrid import HYBRID_SETTINGS, HybridNotConvergedError, converge_hybrid, eigenvalues
 from perovskite_job import ScriptError, Stopwatch, describe_atoms, progress, read_input, run_job
 
 SETTINGS = {
     **GROUND_STATE_SETTINGS,
+    **HYBRID_SETTINGS,
+    "self_consistent_hybrid": str,
     "kpoints": list,
     "hybrid_bands_below": int,
     "hybrid_bands_above": int,
@@ -54,6 +58,8 @@ def check_bands(parameters: dict[str, Any]) -> None:
     ):
         if parameters[more] < parameters[fewer]:
             raise ScriptError("bad_input", f"parameter {more} must not be below {fewer}")
+    if parameters["self_consistent_hybrid"] not in ("never", "gapless", "always"):
+        raise ScriptError("bad_input", "parameter self_consistent_hybrid must be never, gapless or always")
 
 
 # ------------------------------------------------------------------------------------------------------- geometry
@@ -204,8 +210,14 @@ def label_fcc(k: np.ndarray) -> str:
     return next((name for name, distance in away.items() if distance < 1e-4), "")
 
 
-def compute_bands(calc: Any, n_occupied: list[int], parameters: dict[str, Any], watch: Stopwatch) -> dict[str, Bands]:
-    """Return the bands of PBE, PBE + SOC, HSE06 and HSE06 + SOC on the same k-points, energies absolute (eV)."""
+def compute_bands(
+    calc: Any, n_occupied: list[int], parameters: dict[str, Any], watch: Stopwatch, hybrid: Callable[[bool], Any]
+) -> dict[str, Bands]:
+    """Return the bands of PBE, PBE + SOC, HSE06 and HSE06 + SOC on the same k-points, energies absolute (eV).
+
+    ``hybrid`` is asked, with whether PBE has no gap, for a calculator whose HSE06 orbitals are self-consistent; without
+    one HSE06 eigenvalues are computed from the PBE orbitals.
+    """
     from gpaw.hybrids.eigenvalues import non_self_consistent_eigenvalues
     from gpaw.spinorbit import soc_eigenstates
 
@@ -216,20 +228,48 @@ def compute_bands(calc: Any, n_occupied: list[int], parameters: dict[str, Any], 
     # One electron per spinor band: both spins of the closed-shell case count.
     spinors = [sum(inside) if len(inside) == 2 else 2 * inside[0]]
     kpoints, to_irreducible = calc.get_bz_k_points(), calc.get_bz_to_ibz_map()
+    pbe = eigenvalues(calc)[..., first:last]
+    bands = {"pbe": Bands(pbe[:, to_irreducible], inside, kpoints)}
     with watch.step("spin_orbit"):
         coupled = max(n_occupied) + parameters["spin_orbit_bands_above"]
         pbe_soc = soc_eigenstates(calc, n1=0, n2=coupled).eigenvalues()[:, 2 * first : 2 * last]
     with watch.step("hse06"), contextlib.redirect_stdout(io.StringIO()):
-        pbe, pbe_xc, hybrid_xc = non_self_consistent_eigenvalues(calc, "HSE06", **window)
-        hse06 = pbe - pbe_xc + hybrid_xc
+        orbitals = hybrid(bands["pbe"].raw_gap <= GAPLESS_EV)
+        if orbitals is None:
+            orbitals = calc
+            own, own_xc, hybrid_xc = non_self_consistent_eigenvalues(calc, "HSE06", **window)
+            hse06 = own - own_xc + hybrid_xc
+        else:
+            hse06 = eigenvalues(orbitals)[..., first:last]
     with watch.step("spin_orbit"):
-        hse06_soc = soc_eigenstates(calc, **window, eigenvalues=hse06).eigenvalues()
-    return {
-        "pbe": Bands(pbe[:, to_irreducible], inside, kpoints),
+        hse06_soc = soc_eigenstates(orbitals, **window, eigenvalues=hse06).eigenvalues()
+    return bands | {
         "pbe_soc": Bands(pbe_soc[None], spinors, kpoints),
         "hse06": Bands(hse06[:, to_irreducible], inside, kpoints),
         "hse06_soc": Bands(hse06_soc[None], spinors, kpoints),
     }
+
+
+class Hybrid:
+    """Makes HSE06 self-consistent where the settings want it, and remembers how that went."""
+
+    def __init__(self, atoms: Any, calc: Any, n_electrons: int, highest: int, parameters: dict[str, Any]) -> None:
+        self.given = atoms, calc, parameters, n_electrons, highest
+        self.wanted = parameters["self_consistent_hybrid"]
+        self.converged = False
+        self.notes: list[str] = []
+
+    def __call__(self, gapless: bool) -> Any:
+        """Return a calculator with self-consistent orbitals; None where none is wanted, or none was found."""
+        if self.wanted == "never" or (self.wanted == "gapless" and not gapless):
+            return None
+        try:
+            found = converge_hybrid(*self.given)
+        except HybridNotConvergedError as error:
+            self.notes.append(f"HSE06 was not made self-consistent: {error}")
+            return None
+        self.converged = True
+        return found
 
 
 # ------------------------------------------------------------------------------------------------------------ job
@@ -271,18 +311,19 @@ def run(path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         properties = converge_pbe(atoms, parameters)
     n_occupied, moment = count_occupied(calc, n_electrons, n_spins)
     magnetism, more_notes = describe_magnetism(calc, atoms, moment, n_spins)
-    levels = compute_bands(calc, n_occupied, parameters, watch)
+    hybrid = Hybrid(atoms, calc, n_electrons, max(n_occupied), parameters)
+    levels = compute_bands(calc, n_occupied, parameters, watch, hybrid)
     for level, bands in levels.items():
         properties |= bands.properties(level)
     progress("gap (eV): " + ", ".join(f"{level} {bands.raw_gap:.3f}" for level, bands in levels.items()))
+    properties |= {"pbe_gapless": levels["pbe"].raw_gap <= GAPLESS_EV, "hybrid_self_consistent": hybrid.converged}
     properties |= {
-        "pbe_gapless": levels["pbe"].raw_gap <= GAPLESS_EV,
         "vbm_ev": {level: bands.vbm for level, bands in levels.items()},
         **magnetism,
         "settings": parameters,
         "setups": setup_names(setups),
         "versions": versions(),
-        "warnings": notes + more_notes + judge(properties, levels["pbe"].raw_gap, parameters),
+        "warnings": notes + more_notes + hybrid.notes + judge(properties, parameters),
         **watch.totals(),
     }
     structure = describe_atoms(atoms, magnetism.get("magnetic_moments_mu_b"))
@@ -294,10 +335,10 @@ def run(path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return {"status": "ok", "error": None, "structure": structure, "properties": properties}, arrays
 
 
-def judge(properties: dict[str, Any], pbe_gap: float, parameters: dict[str, Any]) -> list[str]:
+def judge(properties: dict[str, Any], parameters: dict[str, Any]) -> list[str]:
     """Return what a reader of the gap should know."""
     notes = []
-    if pbe_gap <= GAPLESS_EV:
+    if properties["pbe_gapless"] and not properties["hybrid_self_consistent"]:
         notes.append("PBE has no gap: the non-self-consistent hybrid gap starts from a metal and is not to be trusted")
     force = properties["force_on_halide_ev_per_angstrom"]
     if force is None:

@@ -78,6 +78,12 @@ def set_moments(atoms: Any, n_electrons: int) -> list[str]:
 
 def prepare_pbe(atoms: Any, parameters: dict[str, Any], n_electrons: int) -> Any:
     """Attach a GPAW calculator with the settings to the atoms and return it."""
+    atoms.calc = calculator(atoms, parameters, n_electrons, xc="PBE", txt="gpaw.txt")
+    return atoms.calc
+
+
+def calculator(atoms: Any, parameters: dict[str, Any], n_electrons: int, *, xc: str, txt: str) -> Any:
+    """Return a GPAW calculator for the atoms with the settings."""
     from gpaw import GPAW, PW, FermiDirac
 
     moment = abs(float(atoms.get_initial_magnetic_moments().sum()))
@@ -90,9 +96,9 @@ def prepare_pbe(atoms: Any, parameters: dict[str, Any], n_electrons: int) -> Any
         symmetry = {"symmorphic": False}
     else:
         kpoints = {"size": tuple(parameters["kpoints"]), "gamma": True}
-    calc = GPAW(
+    return GPAW(
         mode=PW(parameters["cutoff_fluoride_ev" if "F" in atoms.symbols else "cutoff_ev"]),
-        xc="PBE",
+        xc=xc,
         kpts=kpoints,
         nbands=highest + parameters["empty_bands"],
         occupations=FermiDirac(parameters["smearing_ev"]),
@@ -103,10 +109,8 @@ def prepare_pbe(atoms: Any, parameters: dict[str, Any], n_electrons: int) -> Any
         },
         symmetry=symmetry,
         maxiter=parameters["max_scf_steps"],
-        txt="gpaw.txt",
+        txt=txt,
     )
-    atoms.calc = calc
-    return calc
 
 
 def self_consistent_energy(atoms: Any, parameters: dict[str, Any]) -> float:
