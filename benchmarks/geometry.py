@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from hybrid_routes import cell
 from machine import processor
 
 from aiida_perovskite.chemistry import Composition, prototype_atoms
@@ -47,7 +48,7 @@ def main() -> None:
             if ((table["formula"] == formula) & (table["lattice"] == source)).any():
                 continue
             start = sum(os.times()[:4])  # of this process and the scripts that it called
-            a, x = known.loc[formula, ["a_angstrom", "x_halide"]].astype(float)
+            a, x = cell(known.loc[formula])
             if functional:
                 a = minimum(formula, a, x, functional)
             row = {"formula": formula, "lattice": source, **gap_at(formula, a, x)}

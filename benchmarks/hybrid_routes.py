@@ -50,7 +50,7 @@ def main() -> None:
     thesis = pd.read_csv(HERE / "thesis_table_5_2.csv").set_index("formula")["gap_ev"]
     table = pd.read_csv(options.output) if options.output.exists() else pd.DataFrame(columns=["formula", "route"])
     for formula in options.formula or COMPOUNDS:
-        a, x = known.loc[formula, ["a_angstrom", "x_halide"]].astype(float)
+        a, x = cell(known.loc[formula])
         for route, settings in ROUTES.items():
             done = ((table["formula"] == formula) & (table["route"] == route)).any()
             if done or ("u_ev" in settings and "Cu" not in formula):
@@ -65,6 +65,12 @@ def main() -> None:
             table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
             with atomic_path(options.output) as temporary:
                 table.to_csv(temporary, index=False, float_format="%.4f")
+
+
+def cell(row: pd.Series) -> tuple[float, float]:
+    """Return lattice constant and distance between A and halide over it; the dataset counts it from ``cation_1``."""
+    x = float(row["x_halide"])
+    return float(row["a_angstrom"]), x if row["cation_1"] == Composition.parse(row.name).a else 0.5 - x
 
 
 def by_script(atoms: Any, settings: dict[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,17 @@ def mass_columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @calcfunction  # type: ignore[untyped-decorator]
-def collect_results(selection: CompositionTableData, failures: Dict, **candidates: Dict) -> CompositionTableData:
+def collect_rows(**candidates: Dict) -> CompositionTableData:
+    """Put the rows of some candidates into a table: ``summary_<formula>`` and ``verdict_<formula>`` of each."""
+    import pandas as pd
+
+    return CompositionTableData.from_frame(pd.DataFrame(_rows(candidates)), name="rows")
+
+
+@calcfunction  # type: ignore[untyped-decorator]
+def collect_results(
+    selection: CompositionTableData, failures: Dict, **candidates: Dict | CompositionTableData
+) -> CompositionTableData:
     """Join predictions and computed numbers into the campaign's results: one row per candidate.
 
     Parameters
@@ -78,16 +88,13 @@ def collect_results(selection: CompositionTableData, failures: Dict, **candidate
     failures
         Formula -> what went wrong.
     candidates
-        ``summary_<formula>`` and ``verdict_<formula>`` of each.
+        ``summary_<formula>`` and ``verdict_<formula>`` of each, or tables of `collect_rows`, ``rows_<number>``.
 
     References, which are in no selection, come without a prediction.
     """
     import pandas as pd
 
-    rows: dict[str, dict[str, Any]] = {}
-    for label, node in sorted(candidates.items()):
-        _, formula = label.split("_", 1)
-        rows.setdefault(formula, {"formula": formula}).update(node.get_dict())
+    rows = {row["formula"]: row for row in _rows(candidates)}
     for formula, why in sorted(failures.items()):
         rows.setdefault(formula, {"formula": formula}).update({"passed": False, "stage": "failed", "reason": why})
     computed: pd.DataFrame = pd.DataFrame([rows[formula] for formula in sorted(rows)])
@@ -99,6 +106,21 @@ def collect_results(selection: CompositionTableData, failures: Dict, **candidate
     rank = {formula: index for index, formula in enumerate(predicted["formula"])}
     order = joined["formula"].map(rank).fillna(len(rank)).sort_values(kind="stable").index
     return CompositionTableData.from_frame(joined.loc[order].reset_index(drop=True), name="results")
+
+
+def _rows(candidates: Mapping[str, Dict | CompositionTableData]) -> list[dict[str, Any]]:
+    """Return the rows of candidates, of each what is known of it."""
+    import pandas as pd
+
+    rows: dict[str, dict[str, Any]] = {}
+    for label, node in sorted(candidates.items()):
+        if isinstance(node, CompositionTableData):
+            for row in node.to_frame().to_dict("records"):
+                rows[row["formula"]] = {name: value for name, value in row.items() if not pd.isna(value)}
+        else:
+            _, formula = label.split("_", 1)
+            rows.setdefault(formula, {"formula": formula}).update(node.get_dict())
+    return list(rows.values())
 
 
 def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -248,7 +248,9 @@ def copied_from(read: Read) -> Read | None:
     inputs = {
         link.link_label: link.node for link in creator.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all()
     }
-    for label, key in sources(creator.process_label, read.key):
+    # The rows of many candidates come in tables.
+    tables = [(label, read.key) for label in inputs if label.startswith("rows_")]
+    for label, key in sources(creator.process_label, read.key) + tables:
         if label not in inputs:
             continue
         try:
@@ -264,7 +266,7 @@ def sources(process: str, key: str) -> list[tuple[str, str]]:
     """Return the inputs of a process, and their keys, that a value of its output may be a copy of."""
     from aiida_perovskite.calculations.results import COLUMNS
 
-    if process == "collect_results":
+    if process in ("collect_rows", "collect_results"):
         formula, _, column = key.rpartition(".")
         return [
             (f"summary_{formula}", column),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.engine import ExitCode, ProcessBuilder, ToContext, if_
+from aiida.engine import ExitCode, ProcessBuilder, ToContext, if_, while_
 from aiida.orm import AbstractCode, Dict, Int, List, ProcessNode, Str
 
 from aiida_perovskite.calculations.functions import (
@@ -14,7 +14,7 @@ from aiida_perovskite.calculations.functions import (
     select_candidates,
     take_candidates,
 )
-from aiida_perovskite.calculations.results import collect_results
+from aiida_perovskite.calculations.results import collect_results, collect_rows
 from aiida_perovskite.data.model import ModelCheckpointData
 from aiida_perovskite.data.table import CompositionTableData
 from aiida_perovskite.workflows.candidate import CandidateWorkChain
@@ -28,6 +28,9 @@ from aiida_perovskite.workflows.train import TrainModelWorkChain
 # What a candidate is given as the campaign was.
 CANDIDATE_PORTS = (*STEPS, *PARTS.values(), "known_phases", "phase_structures")
 CANDIDATE = "candidate_"  # link label of a candidate: this and its formula
+# Candidates whose rows one function collects. AiiDA compares each input of a process with all that it has already,
+# Dicts by their content: 40 of them take it a second or two, the 600 of 300 candidates many minutes.
+COLLECTED_AT_ONCE = 20
 
 
 def validate_together(inputs: Mapping[str, Any], _: Any) -> str | None:
@@ -166,6 +169,7 @@ class ScreeningWorkChain(QueueMixin):
             cls.predict,
             cls.select,
             cls.compute_candidates,
+            while_(cls.has_rows)(cls.collect_some),  # type: ignore[arg-type]
             cls.collect,
         )
         spec.output("space", valid_type=CompositionTableData, help="Every composition, with charges and factors.")
@@ -322,23 +326,42 @@ class ScreeningWorkChain(QueueMixin):
         # What began during the training is taken up first.
         self.ctx.queue = sorted(self.ctx.chosen, key=lambda name: self.submitted(f"{CANDIDATE}{name}") is None)
         self.submit_first(self.inputs.max_concurrent.value)
+        self.ctx.uncollected, self.ctx.rows, self.ctx.failures = self.ctx.chosen, {}, {}
+
+    def has_rows(self) -> bool:
+        """Tell whether there are so many candidates that their rows are put together in parts."""
+        return len(self.ctx.uncollected) > COLLECTED_AT_ONCE
+
+    def collect_some(self) -> None:
+        """Put the rows of some candidates into a table; a step of its own, so that it is done once."""
+        formulas, self.ctx.uncollected = (
+            self.ctx.uncollected[:COLLECTED_AT_ONCE],
+            self.ctx.uncollected[COLLECTED_AT_ONCE:],
+        )
+        if found := self._found(formulas):
+            self.ctx.rows[f"rows_{len(self.ctx.rows) + 1}"] = collect_rows(**found)
 
     def collect(self) -> ExitCode | None:
         """Join everything into the results table."""
-        candidates: dict[str, Any] = {}
-        failures: dict[str, str] = {}
-        for formula in self.ctx.chosen:
-            node = self.ended(f"{CANDIDATE}{formula}")
-            if not node.is_finished_ok:
-                failures[formula] = how_it_ended(node)
-            for name in ("summary", "verdict"):
-                if name in node.outputs:
-                    candidates[f"{name}_{formula}"] = node.outputs[name]
+        found = {**self.ctx.rows, **self._found(self.ctx.uncollected)}
+        failures = dict(self.ctx.failures)
         if self.ctx.chosen:
-            self.out("results", collect_results(self.ctx.selection, Dict(failures), **candidates))
+            self.out("results", collect_results(self.ctx.selection, Dict(failures), **found))
         if failures and len(failures) == len(self.ctx.chosen):
             return self.exit_codes.ERROR_ALL_CANDIDATES_FAILED.format(message=next(iter(failures.values())))
         return None
+
+    def _found(self, formulas: list[str]) -> dict[str, Dict]:
+        """Return the rows and verdicts of candidates, and note of those that failed why."""
+        found: dict[str, Dict] = {}
+        for formula in formulas:
+            node = self.ended(f"{CANDIDATE}{formula}")
+            if not node.is_finished_ok:
+                self.ctx.failures[formula] = how_it_ended(node)
+            found |= {
+                f"{name}_{formula}": node.outputs[name] for name in ("summary", "verdict") if name in node.outputs
+            }
+        return found
 
     def _references(self) -> list[str]:
         return list(self.inputs.references.get_list()) if "references" in self.inputs else []

@@ -58,11 +58,12 @@ def test_a_row_holds_what_was_found_and_nothing_else(aiida_profile: Any) -> None
     }
 
 
-def test_results_keep_the_order_of_the_ranking_and_references_come_last(aiida_profile: Any) -> None:
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_results_keep_the_order_of_the_ranking_and_references_come_last(aiida_profile: Any, in_parts: bool) -> None:
     import pandas as pd
     from aiida.orm import Dict
 
-    from aiida_perovskite.calculations.results import collect_results
+    from aiida_perovskite.calculations.results import collect_results, collect_rows
     from aiida_perovskite.data.table import CompositionTableData
 
     ranked = ["CuBiCs2Br6", "AgBiCs2Cl6", "AgInCs2Cl6"]
@@ -70,15 +71,19 @@ def test_results_keep_the_order_of_the_ranking_and_references_come_last(aiida_pr
         {"formula": ranked, "gap_ev": [1.0, 1.1, 1.2], "lower_ev": 0.5, "upper_ev": 2.0, "probability_in_window": 0.5}
     )
     verdict = {"stage": "gap", "passed": True, "reason": "in the window"}
-    table = collect_results(
-        CompositionTableData.from_frame(frame, name="selection"),
-        Dict({"AgBiCs2Cl6": "band gap failed: killed"}),
-        summary_AgBiCs2Cl6=Dict({"lattice_angstrom": 10.7}),
-        summary_AgBiCs2Br6=Dict({"gap_hse06_soc_ev": 1.9}),
-        verdict_AgBiCs2Br6=Dict(verdict),
-        summary_CuBiCs2Br6=Dict({"gap_hse06_soc_ev": 0.9}),
-        verdict_CuBiCs2Br6=Dict(verdict),
-    ).to_frame()
+    candidates = {
+        "summary_AgBiCs2Cl6": Dict({"lattice_angstrom": 10.7}),
+        "summary_AgBiCs2Br6": Dict({"gap_hse06_soc_ev": 1.9}),
+        "verdict_AgBiCs2Br6": Dict(verdict),
+        "summary_CuBiCs2Br6": Dict({"gap_hse06_soc_ev": 0.9}),
+        "verdict_CuBiCs2Br6": Dict(verdict),
+    }
+    rows: dict[str, Any] = candidates
+    if in_parts:
+        parts = [{name: node for name, node in candidates.items() if metal in name} for metal in ("Ag", "Cu")]
+        rows = {f"rows_{number}": collect_rows(**part) for number, part in enumerate(parts)}
+    selection = CompositionTableData.from_frame(frame, name="selection")
+    table = collect_results(selection, Dict({"AgBiCs2Cl6": "band gap failed: killed"}), **rows).to_frame()
     assert table["formula"].tolist() == ["CuBiCs2Br6", "AgBiCs2Cl6", "AgBiCs2Br6"]
     assert table["predicted_gap_ev"].tolist()[:2] == [1.0, 1.1]
     assert pd.isna(table["predicted_gap_ev"].iloc[2])

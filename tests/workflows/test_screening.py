@@ -61,9 +61,14 @@ def steps_of(candidate: Any) -> set[str]:
     return {link.link_label for link in links if "WorkChain" in (link.node.process_label or "")}
 
 
-def test_one_failed_candidate_does_not_sink_the_funnel(tiny_model: Any, emulator_code: Any) -> None:
+def test_one_failed_candidate_does_not_sink_the_funnel(
+    tiny_model: Any, emulator_code: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from aiida.engine import run_get_node
 
+    from aiida_perovskite.cli.trace import Read, follow
+
+    monkeypatch.setattr("aiida_perovskite.workflows.screening.COLLECTED_AT_ONCE", 1)  # rows in parts, as of thousands
     outputs, node = run_get_node(inputs(tiny_model, emulator_code, d_elements=["Br", "I"]))
     assert node.is_finished_ok, node.exit_message
     results = outputs["results"].to_frame().set_index("formula")
@@ -83,6 +88,8 @@ def test_one_failed_candidate_does_not_sink_the_funnel(tiny_model: Any, emulator
         if formula != "AgBiRb2I6":
             assert row["gap_hse06_soc_ev"] == child.outputs.summary["gap_hse06_soc_ev"]
             assert row["reason"] == child.outputs.verdict["reason"]
+            read = Read(outputs["results"], f"{formula}.gap_hse06_soc_ev", row["gap_hse06_soc_ev"])
+            assert child.outputs.summary.uuid in [one.node.uuid for one in follow(read)]
         # No engine, no step: the preset `gaps` leaves all others out.
         assert steps_of(child) == {"relax", "gap"}
 
