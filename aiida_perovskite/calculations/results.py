@@ -116,7 +116,7 @@ def _rows(candidates: Mapping[str, Dict | CompositionTableData]) -> list[dict[st
     for label, node in sorted(candidates.items()):
         if isinstance(node, CompositionTableData):
             for row in node.to_frame().to_dict("records"):
-                rows[row["formula"]] = {name: value for name, value in row.items() if not pd.isna(value)}
+                rows[row["formula"]] = {str(name): value for name, value in row.items() if not pd.isna(value)}
         else:
             _, formula = label.split("_", 1)
             rows.setdefault(formula, {"formula": formula}).update(node.get_dict())
