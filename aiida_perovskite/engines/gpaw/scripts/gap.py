@@ -233,11 +233,12 @@ def compute_bands(
     with watch.step("spin_orbit"):
         coupled = max(n_occupied) + parameters["spin_orbit_bands_above"]
         pbe_soc = soc_eigenstates(calc, n1=0, n2=coupled).eigenvalues()[:, 2 * first : 2 * last]
-    with watch.step("hse06"), contextlib.redirect_stdout(io.StringIO()):
+    with watch.step("hse06"):
         orbitals = hybrid(bands["pbe"].raw_gap <= GAPLESS_EV)
         if orbitals is None:
             orbitals = calc
-            own, own_xc, hybrid_xc = non_self_consistent_eigenvalues(calc, "HSE06", **window)
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints every pair of k-points
+                own, own_xc, hybrid_xc = non_self_consistent_eigenvalues(calc, "HSE06", **window)
             hse06 = own - own_xc + hybrid_xc
         else:
             hse06 = eigenvalues(orbitals)[..., first:last]
