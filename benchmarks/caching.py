@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ import pandas as pd
 import yaml
 from emulated import CODE, Home
 from emulation import TINY_TRAINING
-from machine import processor
+from machine import described
 
 from aiida_perovskite.learning.checkpoint import atomic_path
 
@@ -72,7 +71,7 @@ def main() -> None:
             rows += [row_of(home, name, change) for name, change in CHANGES.items()]
         finally:
             home.verdi("daemon", "stop", fails=True)
-    table = pd.DataFrame(rows).assign(machine=f"{processor()}, {os.cpu_count()} cores")
+    table = pd.DataFrame(rows).assign(machine=described())
     print(table.drop(columns="machine").to_string(index=False))
     with atomic_path(options.output) as temporary:
         table.to_csv(temporary, index=False, float_format="%.3g")

@@ -29,7 +29,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from machine import processor
+from machine import described
 
 RESULTS = Path(__file__).parent / "results" / "endurance.csv"
 PROFILE = "endurance"
@@ -83,7 +83,7 @@ def main() -> int:
     equal = not notes and difference <= TOLERANCE
     row = {
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{processor()}, {os.cpu_count()} cores",
+        "machine": described(),
         "seed": options.seed,
         "candidates": len(calm["table"]),
         "electronic": options.electronic,

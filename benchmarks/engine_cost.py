@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
-from machine import processor
+from machine import described
 
 from aiida_perovskite.chemistry import Composition, prototype_atoms
 from aiida_perovskite.datasets import load_dataset
@@ -71,7 +71,7 @@ def measure(formula: str, dataset_gap: float, protocol: str) -> list[dict[str, o
         "gap_dataset_ev": dataset_gap,
         "difference_ev": computed - dataset_gap,
         "protocol": protocol,
-        "machine": f"{processor()}, {os.cpu_count()} cores",
+        "machine": described(),
     }
     return [{"formula": formula, "step": step, "cpu_s": cpu[step], "wall_s": wall[step], **common} for step in cpu]
 

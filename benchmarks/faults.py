@@ -39,7 +39,7 @@ import yaml
 from emulated import Home
 from emulation import EMULATOR, TINY_TRAINING
 from endurance import TOLERANCE, children, compare, end_orphans, kill, own_processes
-from machine import processor
+from machine import described
 from slurm_cluster import Cluster, slurm_cluster, why_not
 
 from aiida_perovskite.learning.checkpoint import atomic_path
@@ -139,7 +139,7 @@ def deal(work: Path, wanted: Counter[tuple[str, str]], seed: int) -> pd.DataFram
             **{name: ended[name] for name in ("stuck", "reruns", "repairs", "wall_s")},
             date=datetime.now(UTC).date().isoformat(),
             seed=seed,
-            machine=f"{processor()}, {os.cpu_count()} cores",
+            machine=described(),
         )
         for name in ("duplicated", "started_twice"):
             rows[name] = rows["stage"].map(ended[name]).fillna(0).astype(int)

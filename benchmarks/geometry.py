@@ -17,13 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from hybrid_routes import cell
-from machine import processor
+from kept_table import KeptTable
 
 from aiida_perovskite.chemistry import Composition, prototype_atoms
 from aiida_perovskite.datasets import load_dataset
 from aiida_perovskite.engines import run_script
 from aiida_perovskite.engines.gpaw import GAP_SCRIPT, gap_input, parse_gap
-from aiida_perovskite.learning.checkpoint import atomic_path
 from aiida_perovskite.workflows.protocols import load_protocol
 
 HERE = Path(__file__).parent
@@ -42,22 +41,17 @@ def main() -> None:
     options = parser.parse_args()
     known = load_dataset("halide-gaps-gpaw").frame.set_index("formula")
     thesis = pd.read_csv(HERE / "thesis_table_5_2.csv").set_index("formula")["gap_ev"]
-    table = pd.read_csv(options.output) if options.output.exists() else pd.DataFrame(columns=["formula", "lattice"])
+    table = KeptTable(options.output, "formula", "lattice")
     for formula in options.formula or COMPOUNDS:
         for source, functional in SOURCES.items():
-            if ((table["formula"] == formula) & (table["lattice"] == source)).any():
+            if table.holds(formula, source):
                 continue
             start = sum(os.times()[:4])  # of this process and the scripts that it called
             a, x = cell(known.loc[formula])
             if functional:
                 a = minimum(formula, a, x, functional)
             row = {"formula": formula, "lattice": source, **gap_at(formula, a, x)}
-            row |= {"thesis_gap_ev": thesis.get(formula), "cpu_s": sum(os.times()[:4]) - start}
-            row["machine"] = f"{processor()}, {os.cpu_count()} cores"
-            print({key: value for key, value in row.items() if key != "machine"}, flush=True)
-            table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
-            with atomic_path(options.output) as temporary:
-                table.to_csv(temporary, index=False, float_format="%.4f")
+            table.put(row | {"thesis_gap_ev": thesis.get(formula), "cpu_s": sum(os.times()[:4]) - start})
 
 
 def minimum(formula: str, a: float, x: float, functional: str) -> float:

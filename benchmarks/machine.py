@@ -33,6 +33,11 @@ def processor() -> str:
     )
 
 
+def described() -> str:
+    """Return what stands in the column ``machine`` of a table."""
+    return f"{processor()}, {os.cpu_count()} cores"
+
+
 def memory_gib() -> float:
     """Return the size of the memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -9,13 +9,12 @@ there; rows that are there are not computed again. About an hour on one core.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from machine import processor
+from machine import described
 
 from aiida_perovskite.chemistry import Composition, prototype_atoms
 from aiida_perovskite.chemistry.phases import binary_decomposition, phase_structures
@@ -88,7 +87,7 @@ def extend(path: Path, formula: str, setting: str, compute: Any) -> None:
     table = pd.read_csv(path) if path.exists() else pd.DataFrame({"formula": [], "setting": []})
     if ((table["formula"] == formula) & (table["setting"] == setting)).any():
         return
-    row = {"formula": formula, "setting": setting, **compute(), "machine": f"{processor()}, {os.cpu_count()} cores"}
+    row = {"formula": formula, "setting": setting, **compute(), "machine": described()}
     print(row, flush=True)
     with atomic_path(path) as temporary:
         pd.concat([table, pd.DataFrame([row])]).to_csv(temporary, index=False, float_format="%.4f")

@@ -28,10 +28,9 @@ import yaml
 from emulated import CODE, Home
 from emulation import TINY_TRAINING
 from endurance import own_processes
-from machine import processor
+from kept_table import KeptTable
 
 from aiida_perovskite.chemistry import halide_space
-from aiida_perovskite.learning.checkpoint import atomic_path
 
 RESULTS = Path(__file__).parent / "results" / "scale.csv"
 PROFILE = "scale"
@@ -57,15 +56,11 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=20, help="candidates at the same time")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
+    table = KeptTable(options.output, "candidates")
     for size in options.sizes:
         with tempfile.TemporaryDirectory(prefix="scale-", ignore_cleanup_errors=True) as folder:
             row = measured(Path(folder), size, options.in_flight)
-        row |= {"date": datetime.now(UTC).date().isoformat(), "machine": f"{processor()}, {os.cpu_count()} cores"}
-        table = pd.read_csv(options.output) if options.output.exists() else pd.DataFrame({"candidates": []})
-        table = pd.concat([table[table["candidates"] != size], pd.DataFrame([row])]).sort_values("candidates")
-        with atomic_path(options.output) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.4g")
-    print(table.drop(columns="machine").T.to_string())
+        table.put(row | {"date": datetime.now(UTC).date().isoformat()}, float_format="%.4g")
 
 
 def measured(folder: Path, size: int, in_flight: int) -> dict[str, Any]:

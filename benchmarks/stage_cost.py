@@ -8,13 +8,12 @@ the CPU seconds that the scripts measured of themselves.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 import pandas as pd
 from aiida import load_profile
 from aiida.orm import CalcJobNode, Group, ProcessNode, load_group
-from machine import processor
+from machine import described
 
 from aiida_perovskite.learning.checkpoint import atomic_path
 
@@ -36,7 +35,7 @@ def main() -> None:
         if label.startswith("candidate_")
         for row in stages(candidate)
     ]
-    table = pd.DataFrame(rows).assign(machine=f"{processor()}, {os.cpu_count()} cores")
+    table = pd.DataFrame(rows).assign(machine=described())
     with atomic_path(options.output) as path:
         table.to_csv(path, index=False, float_format="%.1f")
     print(table.pivot_table(index="stage", columns="formula", values="cpu_s", aggfunc="sum", margins=True).round(0))

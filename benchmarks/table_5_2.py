@@ -1,12 +1,14 @@
 """Tables 5.2 and 5.3 of the thesis beside a campaign: writes results/table_5_2_open.csv and table_5_3_open.csv.
 
-``python benchmarks/table_5_2.py --compounds compounds.csv`` writes the ten compounds. Then, in a profile (``source
-tools/activate``), which takes about ten minutes of one core a compound:
+``python benchmarks/table_5_2.py --compounds compounds.csv`` writes those of the ten compounds that the table does not
+hold. Then, in a profile (``source tools/activate``), which takes about half an hour of one core a compound:
 
-    aiida-perovskite screen -c table-5-2 --from-table compounds.csv --complete --overrides benchmarks/table_5_2.yaml
+    aiida-perovskite screen -c table-5-2 --from-table compounds.csv --complete --protocol gap=self_consistent \\
+        --overrides benchmarks/table_5_2.yaml
 
-and ``python benchmarks/table_5_2.py table-5-2`` reads what it computed from the provenance graph. In the tables each
-quantity stands beside the thesis's (``thesis_...``); masses are compared along the directions of the thesis only.
+and ``python benchmarks/table_5_2.py table-5-2`` reads from the provenance graph which compounds are whole, also while
+others are being computed, and puts them into the tables. There each quantity stands beside the thesis's
+(``thesis_...``); masses are compared along the directions of the thesis only.
 ``thesis_table_5_2.csv`` and ``thesis_table_5_3.csv`` are the printed tables; two directions of CrInCs2I6 are misprinted
 there.
 """
@@ -14,15 +16,12 @@ there.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from machine import processor
-
-from aiida_perovskite.learning.checkpoint import atomic_path
+from kept_table import KeptTable
 
 HERE = Path(__file__).parent
 # Ions with closed shells; low-spin d6 ions, which need no spin; one open shell; two of them, antiparallel.
@@ -41,23 +40,23 @@ def main() -> None:
     parser.add_argument("--compounds", type=Path, help="write the compounds here, and do nothing else")
     parser.add_argument("--output", type=Path, default=HERE / "results")
     options = parser.parse_args()
+    tables = {name: KeptTable(options.output / f"{name}_open.csv", "formula") for name in ("table_5_2", "table_5_3")}
     if options.compounds:
-        pd.DataFrame({"formula": COMPOUNDS}).to_csv(options.compounds, index=False)
+        missing = [formula for formula in COMPOUNDS if not tables["table_5_2"].holds(formula)]
+        pd.DataFrame({"formula": missing}).to_csv(options.compounds, index=False)
         return
     if options.campaign is None:
         parser.error("name a campaign, or --compounds FILE")
     computed = read(options.campaign)
-    machine = f"{processor()}, {os.cpu_count()} cores"
-    for name, relaxed in (("table_5_2", False), ("table_5_3", True)):
+    for name, table in tables.items():
         thesis = pd.read_csv(HERE / f"thesis_{name}.csv").set_index("formula")
-        table = beside(computed, thesis, relaxed).assign(machine=machine)
-        with atomic_path(options.output / f"{name}_open.csv") as path:
-            table.to_csv(path, float_format="%.4g")
-        print(table.drop(columns="machine").T.to_string(), deviations(table), sep="\n")
+        for row in beside(computed, thesis, relaxed=name == "table_5_3"):
+            table.put(row, float_format="%.4g")
+        print(deviations(table.frame))
 
 
 def read(campaign: str) -> pd.DataFrame:
-    """Return the results of a campaign's last run, all masses among them, and the CPU hours of each compound."""
+    """Return what a campaign's last run found for compounds that have ended, all masses and the CPU hours included."""
     from aiida import load_profile
     from aiida.orm import WorkChainNode, load_group
     from stage_cost import stages
@@ -82,8 +81,9 @@ def read(campaign: str) -> pd.DataFrame:
     hours = {
         formula: sum(float(row["cpu_s"]) for row in stages(process)) / 3600
         for formula, process in candidate_processes(run).items()
+        if process.is_terminated
     }
-    return frame.assign(masses=pd.Series(found), cpu_hours=pd.Series(hours))
+    return frame.assign(masses=pd.Series(found), cpu_hours=pd.Series(hours)).loc[list(hours)]
 
 
 def _line(direction: object) -> str:
@@ -91,7 +91,7 @@ def _line(direction: object) -> str:
     return "-".join(sorted(str(direction).split("-")))
 
 
-def beside(computed: pd.DataFrame, thesis: pd.DataFrame, relaxed: bool) -> pd.DataFrame:
+def beside(computed: pd.DataFrame, thesis: pd.DataFrame, relaxed: bool) -> list[dict[str, Any]]:
     """Return what was computed beside the thesis's numbers, compound by compound.
 
     Parameters
@@ -99,10 +99,10 @@ def beside(computed: pd.DataFrame, thesis: pd.DataFrame, relaxed: bool) -> pd.Da
     relaxed
         Compare what was found after the relaxation without symmetry constraint.
     """
-    rows: dict[str, dict[str, Any]] = {}
+    rows = []
     for formula in computed.index.intersection(thesis.index):
         ours, theirs = computed.loc[formula], thesis.loc[formula]
-        row: dict[str, Any] = {}
+        row: dict[str, Any] = {"formula": formula}
         for name in QUANTITIES:
             row[name] = ours[f"relaxed_{name}" if relaxed else name]
             row[f"thesis_{name}"] = theirs[name]
@@ -116,8 +116,8 @@ def beside(computed: pd.DataFrame, thesis: pd.DataFrame, relaxed: bool) -> pd.Da
             row[f"{carrier}_direction_{place}"] = direction
             row[name] = (ours["masses"] or {}).get((carrier, _line(direction)))
             row[f"thesis_{name}"] = theirs[name]
-        rows[formula] = row | {"cpu_hours": ours["cpu_hours"]}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("formula")
+        rows.append(row | {"cpu_hours": ours["cpu_hours"]})
+    return rows
 
 
 def deviations(table: pd.DataFrame) -> str:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from machine import processor
+from machine import described
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
@@ -78,7 +78,7 @@ def main() -> None:
     table = table.merge(own, on=[*key, "compared_with"], how="left", validate="many_to_one")
     table["rate_ratio"] = (table["processes_per_minute"] / table.pop("own_rate")).round(3)
     table["cpu_ratio"] = (table["cpu_ms_per_process"] / table.pop("own_cpu")).round(3)
-    table = table.assign(date=datetime.now(UTC).date().isoformat(), machine=f"{processor()}, {os.cpu_count()} cores")
+    table = table.assign(date=datetime.now(UTC).date().isoformat(), machine=described())
     print(table.drop(columns=["compared_with", "date", "machine"]).to_string(index=False))
     with atomic_path(options.output) as path:
         table.to_csv(path, index=False)

@@ -180,6 +180,37 @@ def test_a_self_consistent_hybrid_is_that_of_gpaw_itself(run_script: Callable[..
     assert 0.001 < abs(first_order["gap_hse06_ev"] - found["gap_hse06_ev"]) < 0.5
 
 
+def test_the_halide_goes_where_gpaws_own_hybrid_leaves_no_force(run_script: Callable[..., Any]) -> None:
+    gpaw = pytest.importorskip("gpaw")
+    # An elpasolite of light atoms: 34 valence electrons. PBE does not move the halide, so HSE06 has to.
+    start = prototype_atoms(Composition.parse("NaAlK2H6"), lattice_angstrom=8.1, x_halide=0.22)
+    tight = {"convergence_eigenstates_ev2_per_electron": 1e-6, "convergence_density": 1e-5}
+    wanted = {"self_consistent_hybrid": "always", "max_hybrid_halide_force_ev_per_angstrom": 0.03}
+    outcome = run_script(GAP_SCRIPT, job(start, max_halide_steps=1, **tight, **wanted))
+    result = parse_gap(outcome.results, outcome.arrays)
+    found = result.properties
+    assert found["x_pbe"] == found["x_chgnet"] == pytest.approx(0.22)
+    assert found["x_halide"] == pytest.approx(0.2172, abs=0.0005)
+    left = found["force_hse06_on_halide_ev_per_angstrom"]
+    assert abs(left) < 0.03
+    assert not any("force" in note for note in found["warnings"] if note.startswith("HSE06"))
+    moved = result.atoms.copy()
+    assert moved.get_distance(2, 4, mic=True) == pytest.approx(8.1 * found["x_halide"])
+    # The same without compression: exact exchange in every step.
+    moved.calc = gpaw.GPAW(
+        mode=gpaw.PW(200),
+        xc="HSE06",
+        kpts={"size": (1, 1, 1), "gamma": True},
+        nbands=22,
+        occupations=gpaw.FermiDirac(0.01),
+        convergence={"bands": 17, "eigenstates": 1e-6, "density": 1e-5},
+        txt=None,
+    )
+    to_halides = moved.get_distances(2, range(4, 10), mic=True, vector=True)
+    outward = np.einsum("ij,ij->i", moved.get_forces()[4:], to_halides) / np.linalg.norm(to_halides, axis=1)
+    assert left == pytest.approx(outward.mean(), abs=0.01)
+
+
 def test_two_spins_keep_their_electrons(run_script: Callable[..., Any]) -> None:
     pytest.importorskip("gpaw")
     # The nitrogen atom: 4 electrons up, 1 down (the 2s pair and three 2p of one spin).

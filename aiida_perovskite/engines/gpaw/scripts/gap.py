@@ -1,8 +1,9 @@
 """HSE06 + spin-orbit gap with GPAW: ``python gap.py input.json`` writes ``results.json`` and ``arrays.npz``.
 
 PBE -> halide of an undistorted double perovskite moved by the PBE force -> HSE06 eigenvalues, non-self-consistent where
-PBE has a gap to start from, else self-consistent -> spin-orbit coupling, non-self-consistent. Needs GPAW, ASE, numpy
-and the modules that travel beside it, not the package that ships them.
+PBE has a gap to start from, else self-consistent with the halide moved once more by the force of HSE06 -> spin-orbit
+coupling, non-self-consistent. Needs GPAW, ASE, numpy and the modules that travel beside it, not the package that ships
+them.
 ``results.json`` is written whatever happens; the exit status is 0 only if there is a result.
 """
 
@@ -13,7 +14,6 @@ import io
 import itertools
 import math
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,19 +29,21 @@ from gpaw_ground_state import (
     setup_names,
     versions,
 )
-from gpaw_hybrid import HYBRID_SETTINGS, HybridNotConvergedError, converge_hybrid, eigenvalues
+from gpaw_hybrid import HYBRID_SETTINGS, HybridNotConvergedError, SelfConsistentHybrid, eigenvalues
 from perovskite_job import ScriptError, Stopwatch, describe_atoms, progress, read_input, run_job
 
 SETTINGS = {
     **GROUND_STATE_SETTINGS,
     **HYBRID_SETTINGS,
-    "self_consistent_hybrid": str,
+    "self_consistent_hybrid": ("never", "gapless", "always"),
     "kpoints": list,
     "hybrid_bands_below": int,
     "hybrid_bands_above": int,
     "spin_orbit_bands_above": int,
     "max_halide_force_ev_per_angstrom": float,
     "max_halide_steps": int,
+    "max_hybrid_halide_force_ev_per_angstrom": float,
+    "max_hybrid_halide_steps": int,
 }
 GAPLESS_EV = 0.05  # PBE gaps up to this count as none: the hybrid step would start from a metal
 MOMENT_TOLERANCE = 0.1  # Bohr magnetons; a total moment further from an integer belongs to a metal
@@ -58,8 +60,6 @@ def check_bands(parameters: dict[str, Any]) -> None:
     ):
         if parameters[more] < parameters[fewer]:
             raise ScriptError("bad_input", f"parameter {more} must not be below {fewer}")
-    if parameters["self_consistent_hybrid"] not in ("never", "gapless", "always"):
-        raise ScriptError("bad_input", "parameter self_consistent_hybrid must be never, gapless or always")
 
 
 # ------------------------------------------------------------------------------------------------------- geometry
@@ -141,6 +141,7 @@ def converge_pbe(atoms: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         "a_angstrom": float((4 * atoms.get_volume() * 10 / len(atoms)) ** (1 / 3)),
         "x_halide": xs[-1] if octahedra else None,
         "x_chgnet": xs[0] if octahedra else None,
+        "x_pbe": xs[-1] if octahedra else None,
         "force_on_halide_ev_per_angstrom": forces[-1] if octahedra else None,
         "halide_steps": len(forces),
         "energy_pbe_ev_per_cell": energy,
@@ -211,12 +212,12 @@ def label_fcc(k: np.ndarray) -> str:
 
 
 def compute_bands(
-    calc: Any, n_occupied: list[int], parameters: dict[str, Any], watch: Stopwatch, hybrid: Callable[[bool], Any]
+    calc: Any, hybrid: Any, n_occupied: list[int], parameters: dict[str, Any], watch: Stopwatch
 ) -> dict[str, Bands]:
     """Return the bands of PBE, PBE + SOC, HSE06 and HSE06 + SOC on the same k-points, energies absolute (eV).
 
-    ``hybrid`` is asked, with whether PBE has no gap, for a calculator whose HSE06 orbitals are self-consistent; without
-    one HSE06 eigenvalues are computed from the PBE orbitals.
+    ``hybrid`` is a calculator whose HSE06 orbitals are self-consistent; without one HSE06 eigenvalues are computed from
+    the PBE orbitals of ``calc``.
     """
     from gpaw.hybrids.eigenvalues import non_self_consistent_eigenvalues
     from gpaw.spinorbit import soc_eigenstates
@@ -234,16 +235,14 @@ def compute_bands(
         coupled = max(n_occupied) + parameters["spin_orbit_bands_above"]
         pbe_soc = soc_eigenstates(calc, n1=0, n2=coupled).eigenvalues()[:, 2 * first : 2 * last]
     with watch.step("hse06"):
-        orbitals = hybrid(bands["pbe"].raw_gap <= GAPLESS_EV)
-        if orbitals is None:
-            orbitals = calc
+        if hybrid is None:
             with contextlib.redirect_stdout(io.StringIO()):  # it prints every pair of k-points
                 own, own_xc, hybrid_xc = non_self_consistent_eigenvalues(calc, "HSE06", **window)
             hse06 = own - own_xc + hybrid_xc
         else:
-            hse06 = eigenvalues(orbitals)[..., first:last]
+            hse06 = eigenvalues(hybrid)[..., first:last]
     with watch.step("spin_orbit"):
-        hse06_soc = soc_eigenstates(orbitals, **window, eigenvalues=hse06).eigenvalues()
+        hse06_soc = soc_eigenstates(hybrid or calc, **window, eigenvalues=hse06).eigenvalues()
     return bands | {
         "pbe_soc": Bands(pbe_soc[None], spinors, kpoints),
         "hse06": Bands(hse06[:, to_irreducible], inside, kpoints),
@@ -251,26 +250,65 @@ def compute_bands(
     }
 
 
+# ------------------------------------------------------------------------------------------------- hybrid orbitals
+
+
 class Hybrid:
-    """Makes HSE06 self-consistent where the settings want it, and remembers how that went."""
+    """Makes HSE06 self-consistent where the settings want it, and moves the halide to where it leaves no force.
 
-    def __init__(self, atoms: Any, calc: Any, n_electrons: int, highest: int, parameters: dict[str, Any]) -> None:
-        self.given = atoms, calc, parameters, n_electrons, highest
-        self.wanted = parameters["self_consistent_hybrid"]
-        self.converged = False
+    Attributes
+    ----------
+    calc
+        Calculator with self-consistent orbitals; None where none is wanted, or none was found.
+    properties, notes
+        What became of it.
+    """
+
+    def __init__(self, atoms: Any, parameters: dict[str, Any]) -> None:
+        self.atoms, self.parameters = atoms, parameters
+        self.calc: Any = None
         self.notes: list[str] = []
+        self.properties: dict[str, Any] = {
+            "hybrid_self_consistent": False,
+            "force_hse06_on_halide_ev_per_angstrom": None,
+        }
 
-    def __call__(self, gapless: bool) -> Any:
-        """Return a calculator with self-consistent orbitals; None where none is wanted, or none was found."""
-        if self.wanted == "never" or (self.wanted == "gapless" and not gapless):
-            return None
+    def converge(self, pbe: Any, gapless: bool, n_electrons: int, highest: int) -> None:
+        """Start from a PBE calculator, which follows the halide; ``gapless`` says whether it has no gap."""
+        wanted = self.parameters["self_consistent_hybrid"]
+        if wanted == "never" or (wanted == "gapless" and not gapless):
+            return
+        found = SelfConsistentHybrid(self.atoms, pbe, self.parameters, n_electrons, highest)
         try:
-            found = converge_hybrid(*self.given)
+            found.converge()
+            self.move_halide(found)
         except HybridNotConvergedError as error:
             self.notes.append(f"HSE06 was not made self-consistent: {error}")
-            return None
-        self.converged = True
-        return found
+            return
+        self.calc = found.calc
+        self.properties["hybrid_self_consistent"] = True
+
+    def move_halide(self, found: SelfConsistentHybrid) -> None:
+        """Move the halide, and the orbitals of PBE and HSE06 with it, until HSE06 leaves no force on it."""
+        octahedra, most = Octahedra.find(self.atoms), self.parameters["max_hybrid_halide_steps"]
+        if octahedra is None or most == 1:
+            return
+        accepted = self.parameters["max_hybrid_halide_force_ev_per_angstrom"]
+        xs, forces = [octahedra.x], [octahedra.force(found.forces())]
+        while True:
+            progress(f"HSE06: x {xs[-1]:.5f}, force on the halide {forces[-1]:+.3f} eV/Angstrom")
+            self.properties["force_hse06_on_halide_ev_per_angstrom"] = forces[-1]
+            if abs(forces[-1]) < accepted or len(xs) == most:
+                break
+            xs.append(next_x(xs, forces, octahedra.a))
+            octahedra.move(self.atoms, xs[-1])
+            energy = self_consistent_energy(self.atoms, self.parameters)
+            found.move(self.atoms)
+            found.converge()
+            forces.append(octahedra.force(found.forces()))
+            self.properties |= {"x_halide": xs[-1], "energy_pbe_ev_per_cell": energy}
+        if abs(forces[-1]) >= accepted:
+            self.notes.append(f"HSE06 leaves a force of {forces[-1]:+.2f} eV/Angstrom on the halide after {most} steps")
 
 
 # ------------------------------------------------------------------------------------------------------------ job
@@ -312,12 +350,16 @@ def run(path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         properties = converge_pbe(atoms, parameters)
     n_occupied, moment = count_occupied(calc, n_electrons, n_spins)
     magnetism, more_notes = describe_magnetism(calc, atoms, moment, n_spins)
-    hybrid = Hybrid(atoms, calc, n_electrons, max(n_occupied), parameters)
-    levels = compute_bands(calc, n_occupied, parameters, watch, hybrid)
+    hybrid = Hybrid(atoms, parameters)
+    with watch.step("hse06"):
+        gapless = Bands(eigenvalues(calc), n_occupied, calc.get_ibz_k_points()).raw_gap <= GAPLESS_EV
+        hybrid.converge(calc, gapless, n_electrons, max(n_occupied))
+    properties |= hybrid.properties
+    levels = compute_bands(calc, hybrid.calc, n_occupied, parameters, watch)
     for level, bands in levels.items():
         properties |= bands.properties(level)
     progress("gap (eV): " + ", ".join(f"{level} {bands.raw_gap:.3f}" for level, bands in levels.items()))
-    properties |= {"pbe_gapless": levels["pbe"].raw_gap <= GAPLESS_EV, "hybrid_self_consistent": hybrid.converged}
+    properties["pbe_gapless"] = levels["pbe"].raw_gap <= GAPLESS_EV
     properties |= {
         "vbm_ev": {level: bands.vbm for level, bands in levels.items()},
         **magnetism,

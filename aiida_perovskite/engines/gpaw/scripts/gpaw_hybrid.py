@@ -72,8 +72,8 @@ class CompressedExchange:
             out.data += bands.integrate(changed) @ inverse @ changed.data
 
 
-def converge_hybrid(atoms: Any, pbe: Any, parameters: dict[str, Any], n_electrons: int, highest: int) -> Any:
-    """Return a calculator with self-consistent HSE06 orbitals.
+class SelfConsistentHybrid:
+    """A calculator with HSE06 orbitals, ``calc``, and what it takes to make them self-consistent.
 
     Parameters
     ----------
@@ -81,35 +81,54 @@ def converge_hybrid(atoms: Any, pbe: Any, parameters: dict[str, Any], n_electron
         Converged calculator of the same atoms and k-points, to start from.
     highest
         Occupied bands of the spin that has more of them; ``hybrid_bands_above`` more are converged.
-
-    Raises
-    ------
-    HybridNotConvergedError
-        If it does not settle within ``max_hybrid_steps``.
     """
-    from gpaw import KohnShamConvergenceError
 
-    bands = highest + parameters["hybrid_bands_above"]
-    empty = {"empty_bands": parameters["hybrid_bands_above"] + 2, "converged_empty_bands": 2}
-    hybrid = calculator(atoms, {**parameters, **empty}, n_electrons, xc="HSE06", txt="gpaw_hybrid.txt")
-    hybrid.create_new_calculation(atoms)
-    exchange = CompressedExchange(hybrid.dft.scf_loop.hamiltonian)
-    source, before = pbe.dft, None
-    for step in range(1, parameters["max_hybrid_steps"] + 1):
-        exchange.compress(source, bands)
-        try:
-            hybrid.dft.converge()
-        except KohnShamConvergenceError as error:
-            raise HybridNotConvergedError(f"no self-consistent density in step {step}") from error
-        source = hybrid.dft
-        energies = eigenvalues(hybrid)[..., max(highest - WATCHED_BELOW, 0) : highest + 1]
-        energies -= energies.mean()
-        change = np.inf if before is None else float(np.abs(energies - before).max())
-        progress(f"HSE06, step {step}: bands at the gap moved by {change:.3f} eV")
-        if change < parameters["hybrid_tolerance_ev"]:
-            return hybrid
-        before = energies
-    raise HybridNotConvergedError(f"bands still move by {change:.3f} eV after {step} steps")
+    def __init__(self, atoms: Any, pbe: Any, parameters: dict[str, Any], n_electrons: int, highest: int) -> None:
+        self.parameters, self.highest = parameters, highest
+        above = parameters["hybrid_bands_above"]
+        empty = {"empty_bands": above + 2, "converged_empty_bands": 2}
+        self.calc = calculator(atoms, {**parameters, **empty}, n_electrons, xc="HSE06", txt="gpaw_hybrid.txt")
+        self.calc.create_new_calculation(atoms)
+        self.n_bands = highest + above
+        self.exchange = CompressedExchange(self.calc.dft.scf_loop.hamiltonian)
+        self.source = pbe.dft  # of whose orbitals the exchange is taken next
+
+    def converge(self) -> None:
+        """Bring density and orbitals to self-consistency.
+
+        Raises
+        ------
+        HybridNotConvergedError
+            If they do not settle within ``max_hybrid_steps``.
+        """
+        from gpaw import KohnShamConvergenceError
+
+        before, most = None, self.parameters["max_hybrid_steps"]
+        for step in range(1, most + 1):
+            if self.source is not None:
+                self.exchange.compress(self.source, self.n_bands)
+            try:
+                self.calc.dft.converge()
+            except KohnShamConvergenceError as error:
+                raise HybridNotConvergedError(f"no self-consistent density in step {step}") from error
+            self.source = self.calc.dft
+            energies = eigenvalues(self.calc)[..., max(self.highest - WATCHED_BELOW, 0) : self.highest + 1]
+            energies -= energies.mean()
+            change = np.inf if before is None else float(np.abs(energies - before).max())
+            progress(f"HSE06, step {step}: bands at the gap moved by {change:.3f} eV")
+            if change < self.parameters["hybrid_tolerance_ev"]:
+                return
+            before = energies
+        raise HybridNotConvergedError(f"bands still move by {change:.3f} eV after {most} steps")
+
+    def forces(self) -> np.ndarray:
+        """Return the forces on the atoms, eV/Angstrom."""
+        return np.asarray(self.calc.dft.calculate_forces())
+
+    def move(self, atoms: Any) -> None:
+        """Take the orbitals along to where the atoms are now; until they settle, the exchange is that of before."""
+        self.calc.move_atoms(atoms)
+        self.source = None
 
 
 def eigenvalues(calc: Any) -> np.ndarray:
