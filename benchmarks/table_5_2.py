@@ -3,7 +3,7 @@
 ``python benchmarks/table_5_2.py --compounds compounds.csv`` writes those of the ten compounds that the table does not
 hold. Then, in a profile (``source tools/activate``), which takes about half an hour of one core a compound:
 
-    aiida-perovskite screen -c table-5-2 --from-table compounds.csv --complete --protocol gap=self_consistent \\
+    aiida-perovskite screen -c table-5-2 --from-table compounds.csv --complete --train-protocol fast \\
         --overrides benchmarks/table_5_2.yaml
 
 and ``python benchmarks/table_5_2.py table-5-2`` reads from the provenance graph which compounds are whole, also while

@@ -2,8 +2,8 @@
 
 CAMPAIGN is one of the current AiiDA profile, finished or not: every candidate whose gap has been computed counts.
 FOLDER holds one JSON file per compound, as the route's first script leaves them. New compounds are added in
-alphabetical order, rows that are there stay as they are, the checksum follows, and oddities are listed to be looked at
-before committing.
+alphabetical order. Rows that are there stay as they are, unless they start from PBE without a gap and the new one is
+self-consistent. The checksum follows, and oddities are listed to be looked at before committing.
 """
 
 from __future__ import annotations
@@ -54,11 +54,17 @@ def main() -> None:
     folder = Path(arguments.source)
     found = read_folder(folder) if folder.is_dir() else read_campaign(arguments.source)
     results = usable(found, arguments.computed_by, list(table.columns))
-    report_known(table, results)
+    better = replacements(table, results)
+    report_known(table, results[~results["formula"].isin(better["formula"])])
     added = results[~results["formula"].isin(table["formula"])]
-    both = pd.concat([table, added]).sort_values("formula", ignore_index=True) if len(added) else table
-    report_oddities(both, both["formula"].isin(added["formula"]))
-    print(f"{len(added)} new rows, {len(both)} in all, {(both['pbe_gapless'] == 0).sum()} of them with a PBE gap")
+    old = table[~table["formula"].isin(better["formula"])]
+    new = pd.concat([better, added])
+    both = pd.concat([old, new]).sort_values("formula", ignore_index=True) if len(new) else table
+    report_oddities(both, both["formula"].isin(new["formula"]))
+    doubtful = (both["pbe_gapless"] == 1) & (both["hybrid_self_consistent"] == 0)
+    print(
+        f"{len(added)} new rows, {len(better)} made self-consistent, {len(both)} in all, {doubtful.sum()} not to trust"
+    )
     if not arguments.dry_run:
         content = both.to_csv(index=False).encode()
         write(arguments.table, content)
@@ -105,6 +111,7 @@ def from_script(result: dict[str, Any]) -> dict[str, Any]:
         "force_on_halide_ev_per_angstrom": result["force_on_halide"],
         "energy_pbe_ev_per_cell": result["energy_pbe"],
         "energy_chgnet_r2scan_ev_per_cell": result["chgnet_r2scan_energy"],
+        "hybrid_self_consistent": 0,
         "error": None if result["geometry_converged"] else "the geometry has not converged",
     }
 
@@ -142,6 +149,7 @@ def from_candidate(node: Any) -> dict[str, Any]:
         "cation_2": second,
         **{key: gap[key] for key in FROM_GAP},
         **{f"gap_{level}_ev": gap[f"raw_gap_{level}_ev"] for level in ("hse06", "pbe_soc", "pbe")},
+        "hybrid_self_consistent": int(gap["hybrid_self_consistent"]),
         **x,
         "force_on_halide_ev_per_angstrom": -force if turned else force,
         "energy_chgnet_r2scan_ev_per_cell": geometry["energy_chgnet_r2scan_ev_per_cell"],
@@ -200,6 +208,19 @@ def clipped(gap: float) -> float:
     return round(max(0.0, gap), 4)
 
 
+def replacements(table: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """Return the results that are self-consistent where the table has HSE06 on the orbitals of a metal."""
+    known = table.set_index("formula")
+    doubtful = known.index[(known["pbe_gapless"] == 1) & (known["hybrid_self_consistent"] == 0)]
+    better = results[results["formula"].isin(doubtful) & (results["hybrid_self_consistent"] == 1)].copy()
+    for index, new in better.iterrows():
+        was = known.loc[new["formula"]]
+        print(f"{new['formula']}: {new['gap_hse06_soc_ev']} eV self-consistently, {was['gap_hse06_soc_ev']} eV before")
+        better.loc[index, "computed_by"] = f"{was['computed_by']}, then {new['computed_by']}"
+        better.loc[index, "pbe_gapless"] = 1  # where PBE puts the halide; HSE06 may have moved it
+    return better
+
+
 def report_known(table: pd.DataFrame, results: pd.DataFrame) -> None:
     """Print how many results the table has already, and those that do not agree with it."""
     pairs = table.merge(results, on="formula", suffixes=("", "_again"))
@@ -219,7 +240,7 @@ def report_oddities(rows: pd.DataFrame, new: pd.Series) -> None:
         "halide moved far by the PBE force": (rows["x_halide"] - rows["x_chgnet"]).abs() > MAX_SHIFT,
         "hybrid gap below the PBE gap": rows["gap_hse06_ev"] < rows["gap_pbe_ev"],
         "spin-orbit coupling opens the gap by more than 0.1 eV": rows["gap_hse06_soc_ev"] > rows["gap_hse06_ev"] + 0.1,
-        "no PBE gap": rows["pbe_gapless"] == 1,
+        "no PBE gap, and not self-consistent": (rows["pbe_gapless"] == 1) & (rows["hybrid_self_consistent"] == 0),
         f"gap more than {OUTLIER * spread:.1f} eV from that of compounds with the same ions": np.abs(away)
         > OUTLIER * spread,
     }

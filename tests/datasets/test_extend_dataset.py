@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pooch
 import pytest
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "aiida_perovskite" / "datasets" / "shipped"
+TOOL = ROOT / "tools" / "extend_dataset.py"
+
+
+@pytest.fixture(scope="module")
+def extend_dataset() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("extend_dataset", TOOL)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def result(sites: str, gap: float = 2.0, **changes: Any) -> dict[str, Any]:
@@ -41,7 +55,7 @@ def extend(table: Path, results: dict[str, dict[str, Any]], *options: str) -> st
     folder.mkdir()
     for name, content in results.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
-    command = [sys.executable, ROOT / "tools" / "extend_dataset.py", folder, "--table", table, *options]
+    command = [sys.executable, TOOL, folder, "--table", table, *options]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
@@ -52,7 +66,7 @@ def test_new_rows_come_in_order_and_old_ones_stay(table: Path) -> None:
     after = table.read_text().splitlines()
     (new,) = set(after) - set(before)
     assert new.startswith("AgAlCs2Br6,Ag,Al,2.0,2.0,")
-    assert new.endswith(",0,me")
+    assert new.endswith(",0,0,me")
     assert set(before) < set(after)
     assert after[1:] == sorted(after[1:], key=lambda line: line.split(",")[0])
     assert (table.parent / "SHA256SUMS").read_text() == f"{pooch.file_hash(str(table))}  {table.name}\n"
@@ -72,7 +86,7 @@ def test_of_two_charge_states_the_lower_energy_stays(table: Path) -> None:
     ("changes", "words"),
     [
         ({"gap": 8.0}, "from that of compounds with the same ions: AgAlCs2Br6"),
-        ({"gap": 0.5}, "no PBE gap: AgAlCs2Br6"),
+        ({"gap": 0.5}, "no PBE gap, and not self-consistent: AgAlCs2Br6"),
         ({"force_on_halide": 0.3}, "force above the aim: AgAlCs2Br6"),
         ({"x_chgnet": 0.23}, "halide moved far by the PBE force: AgAlCs2Br6"),
     ],
@@ -95,3 +109,15 @@ def test_what_is_no_result_is_left_out(table: Path) -> None:
     for name in bad:
         assert f"left out {name}: " in output
     assert "1 new rows" in output
+
+
+def test_a_self_consistent_gap_takes_the_place_of_one_on_the_orbitals_of_a_metal(extend_dataset: ModuleType) -> None:
+    rows = {"formula": ["AgBiCs2Br6", "CuInCs2Cl6"], "gap_hse06_soc_ev": [1.8, 1.6], "pbe_gapless": [0, 1]}
+    table = pd.DataFrame(rows | {"hybrid_self_consistent": 0, "computed_by": "first"})
+    again = table.assign(gap_hse06_soc_ev=[1.9, 1.34], pbe_gapless=0, hybrid_self_consistent=1, computed_by="second")
+    better = extend_dataset.replacements(table, again)
+    assert better["formula"].tolist() == ["CuInCs2Cl6"]  # the other is not to be doubted, and stays
+    assert better.iloc[0]["gap_hse06_soc_ev"] == 1.34
+    assert better.iloc[0]["pbe_gapless"] == 1
+    assert better.iloc[0]["computed_by"] == "first, then second"
+    assert extend_dataset.replacements(table, again.assign(hybrid_self_consistent=0)).empty
