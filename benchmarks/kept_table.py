@@ -22,6 +22,11 @@ class KeptTable:
         """Return whether there is a row with these keys."""
         return bool(self._named(key).any())
 
+    def row(self, *key: object) -> dict[str, Any]:
+        """Return the row with these keys, without what is not in it."""
+        (found,) = self.frame[self._named(key)].to_dict("records")
+        return {str(name): value for name, value in found.items() if not pd.isna(value)}
+
     def put(self, row: dict[str, Any], float_format: str = "%.4f") -> None:
         """Write a row, in place of one with the same keys, with the machine in its last column; print it, too."""
         print(row, flush=True)

@@ -31,7 +31,7 @@ def write_benchmark(folder: str | Path, path: str | Path, sizes: str | Path | No
     path
         Where to write; an existing report is replaced in one step.
     sizes
-        A CSV of metrics by training-set size, as ``benchmarks/generative_class1.py --sizes`` writes it.
+        A CSV of metrics by training-set size, as ``benchmarks/generative_class.py --sizes`` writes it.
 
     Returns
     -------

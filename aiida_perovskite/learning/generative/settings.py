@@ -32,7 +32,7 @@ class VAESettings(GeneratorSettings):
     """The conditional variational autoencoder of the thesis (SPEC 4.2).
 
     The first block is what the thesis states. The second is what it leaves open, as is common, but for the last one: a
-    search by quantities of the training set alone (``benchmarks/generative_class1.py --choices vae``) took 'closed'.
+    search by quantities of the training set alone (``benchmarks/generative_class.py --choices vae``) took 'closed'.
     """
 
     hidden_layers: int = 2

@@ -1,6 +1,6 @@
 """What every comparison of generators shares: names of models, fits and where they are kept, the thesis's own rows.
 
-``aiida-perovskite benchmark generative`` and ``benchmarks/generative_class1.py`` are made of it.
+``aiida-perovskite benchmark generative`` and ``benchmarks/generative_class.py`` are made of it.
 """
 
 from __future__ import annotations
