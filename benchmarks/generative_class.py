@@ -1,7 +1,8 @@
-"""Generators of elpasolites of one energy class, against the truth: the thesis's minority and majority classes.
+"""Generators of elpasolites of an energy class, against the truth: the thesis's minority and majority classes.
 
 ``python benchmarks/generative_class.py --data FILE`` writes ``results/generative_class1.csv``, with
-``--energy-class 5`` ``results/generative_class5.csv``; with ``--sizes`` also ``results/generative_training_size.csv``.
+``--energy-class 5`` ``results/generative_class5.csv``, with ``--energy-class 1 5`` both from the same fits; with
+``--sizes`` also ``results/generative_training_size.csv``.
 With ``--choices vae`` or ``--choices autoregressive`` it compares settings of a network by what the training set can
 say of them, and writes ``results/generative_vae_choices.csv`` or the like; for the autoregressive model nothing else is
 computed. Rows of models that are not asked for stay as they are. FILE is the table of the dataset elpasolite-prl2016.
@@ -46,6 +47,7 @@ from aiida_perovskite.learning.generative.vae import VAE
 
 RESULTS = Path(__file__).parent / "results"
 SAMPLES = {1: 10_000, 5: 25_000_000}  # by class, as in tables 7.5 and 7.7
+KEYS = ("fit", "data", "device")  # of the tables of fits
 SIZES = (250, 500, 1000, 2000, 5000, 10_000)  # rows, each compound in both orders
 
 # What the thesis leaves open of the VAE: changes of this base, one at a time and some together. What is not named is as
@@ -128,7 +130,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the file of elpasolite-prl2016")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto: where networks train")
-    parser.add_argument("--energy-class", type=int, choices=SAMPLES, default=1, help="1 of few, 5 of most compounds")
+    parser.add_argument(
+        "--energy-class", type=int, nargs="+", choices=SAMPLES, default=[1], help="1 of few, 5 of most rows"
+    )
     parser.add_argument("--fits", type=int, default=10)
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--sizes", action="store_true", help="also smaller training sets")
@@ -147,11 +151,11 @@ def main() -> None:
         write(options.output / "generative_vae_choices.csv", study.vae_choices(options.choice_fits))
         return
     models = options.models.split(",")
-    rows = study.rows(models, [None], options.fits)
-    name = f"generative_class{options.energy_class}.csv"
-    write_models(options.output / name, rows, thesis_rows(options.energy_class, SAMPLES[options.energy_class]))
+    for number in options.energy_class:
+        rows = study.rows(models, [None], options.fits, number)
+        write_models(options.output / f"generative_class{number}.csv", rows, thesis_rows(number, SAMPLES[number]))
     if options.sizes:
-        rows = study.rows(models, [*SIZES, None], options.fits)
+        rows = study.rows(models, [*SIZES, None], options.fits, options.energy_class[0])
         write_models(options.output / "generative_training_size.csv", rows, [])
 
 
@@ -214,9 +218,10 @@ class Comparison(Study):
     def __init__(self, options: argparse.Namespace) -> None:
         start = time.perf_counter()
         table = read_table(options.data)
-        self.updates, self.energy_class = options.updates, options.energy_class
-        name = f"generative_class{options.energy_class}_fits.csv"
-        self.fits = KeptTable(options.output / name, "fit", "data", "device")
+        self.updates, self.classes = options.updates, options.energy_class
+        self.fits = {
+            number: KeptTable(options.output / f"generative_class{number}_fits.csv", *KEYS) for number in self.classes
+        }
 
         def say(line: str) -> None:
             print(f"{time.perf_counter() - start:6.0f} s  {line}", flush=True)
@@ -226,9 +231,11 @@ class Comparison(Study):
     def settings(self, model: str) -> GeneratorSettings:
         """Return the settings of a row of the table, of networks with the number of updates asked for."""
         changes = {"updates": self.updates} if self.updates and model in NEURAL else {}
-        return model_settings(model, changes, [self.energy_class])
+        return model_settings(model, changes, self.classes)
 
-    def rows(self, models: Sequence[str], sizes: Sequence[int | None], fits: int) -> list[dict[str, Any]]:
+    def rows(
+        self, models: Sequence[str], sizes: Sequence[int | None], fits: int, energy_class: int
+    ) -> list[dict[str, Any]]:
         """Return a row per model and size: means and standard deviations over the fits."""
         jobs = [
             Job(model, self.settings(model), size, fit) for model in models for size in sizes for fit in range(fits)
@@ -238,7 +245,7 @@ class Comparison(Study):
         rows = []
         for model in models:
             for size in sizes:
-                found = [self.kept(job) for job in jobs if job.model == model and job.size == size]
+                found = [self.row(job, energy_class) for job in jobs if job.model == model and job.size == size]
                 row = {"model": model} | ({"training_rows": size or len(self.table.codes)} if len(sizes) > 1 else {})
                 row |= {"fits": sum("unique" in one for one in found)}
                 # A small training set may hold nothing of the class; such a fit cannot be asked for it.
@@ -259,10 +266,10 @@ class Comparison(Study):
             jobs = [Job("vae", settings, None, fit) for fit in range(fits)]
             tenth_out = replace(jobs[0], without_tenth=True)
             self.run([*jobs, tenth_out])
-            found = [self.kept(job) for job in jobs]
+            found = [self.row(job) for job in jobs]
             row = name_of(choice, "base") | {"fits": fits}
             row |= statistics(found, ("training_js_distance", "unique", "rediscovered"))
-            row |= {f"held_out_{name}": value for name, value in self.kept(tenth_out).items()}
+            row |= {f"held_out_{name}": value for name, value in self.row(tenth_out).items()}
             rows.append((row, statistics(found, METRICS[:-1])))
         distances, uniques = ([row[name] for row, _ in rows] for name in ("training_js_distance", "unique"))
         best = selection.choose(distances, uniques, selection.THESIS_DISTANCE)
@@ -270,20 +277,21 @@ class Comparison(Study):
 
     def run(self, jobs: list[Job]) -> None:
         """Fit what is not finished, many at once, and keep what is measured of it."""
-        self.train(
-            [job for job in jobs if not self.fits.holds(*self.place(job))],
-            lambda job, generator, table: self.fits.put(
-                dict(zip(self.fits.keys, self.place(job), strict=True)) | self.measure(generator, job, table), "%.6g"
-            ),
-        )
 
-    def place(self, job: Job) -> tuple[str, str, str]:
-        """Return what names the fit in the table: random numbers of a GPU are not those of a CPU."""
-        return job.key, self.table.sha256[:8], self.device
+        def keep(job: Fit, generator: Generator, table: ElpasoliteTable) -> None:
+            for number, fits in self.fits.items():
+                named = dict(zip(KEYS, self.place(job), strict=True))
+                fits.put(named | self.measure(generator, job, table, number), "%.6g")
 
-    def kept(self, fit: Fit) -> dict[str, Any]:
-        """Return the metrics of a fit."""
-        return self.fits.row(fit.key, self.table.sha256[:8], self.device)
+        self.train([job for job in jobs if not all(fits.holds(*self.place(job)) for fits in self.fits.values())], keep)
+
+    def place(self, fit: Fit) -> tuple[str, str, str]:
+        """Return what names the fit in the tables: random numbers of a GPU are not those of a CPU."""
+        return fit.key, self.table.sha256[:8], self.device
+
+    def row(self, fit: Fit, energy_class: int | None = None) -> dict[str, Any]:
+        """Return the metrics of a fit, for the first class if none is named."""
+        return self.fits[energy_class or self.classes[0]].row(*self.place(fit))
 
     def training_table(self, fit: Fit) -> ElpasoliteTable:
         """Return what a fit learns from."""
@@ -291,12 +299,11 @@ class Comparison(Study):
             return selection.held_out_split(self.table, 10, fit.seed)[0]
         return super().training_table(fit)
 
-    def measure(self, generator: Generator, job: Job, table: ElpasoliteTable) -> dict[str, Any]:
+    def measure(self, generator: Generator, job: Fit, table: ElpasoliteTable, wanted: int) -> dict[str, Any]:
         """Return the metrics of a fit, or how well a VAE without a tenth of the rows brings these back."""
-        if job.without_tenth and isinstance(generator, VAE):
+        if isinstance(job, Job) and job.without_tenth and isinstance(generator, VAE):
             _, codes, classes = selection.held_out_split(self.table, 10, job.seed)
             return generator.reconstruction(codes, classes, job.seed)
-        wanted = self.energy_class
         if not table.counts[wanted - 1]:
             return {}
         start = time.perf_counter()
