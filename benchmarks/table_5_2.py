@@ -48,6 +48,8 @@ def main() -> None:
     if options.campaign is None:
         parser.error("name a campaign, or --compounds FILE")
     computed = read(options.campaign)
+    if computed.empty:
+        raise SystemExit(f"no compound of {options.campaign} is whole yet: ask again later")
     for name, table in tables.items():
         thesis = pd.read_csv(HERE / f"thesis_{name}.csv").set_index("formula")
         for row in beside(computed, thesis, relaxed=name == "table_5_3"):

@@ -55,7 +55,12 @@ if TYPE_CHECKING:
 @click.option(
     "--preset", help="Preset of the funnel: `default`, `gaps` (no more than gaps), `thesis` (no charge or tau filter)."
 )
-@click.option("-N", "--n-candidates", type=click.IntRange(min=0), help="How many of the best are computed.")
+@click.option(
+    "-N",
+    "--n-candidates",
+    type=click.IntRange(min=0),
+    help="How many of the best are computed; 0: ranked, and nothing computed.",
+)
 @click.option(
     "--n-electronic", type=click.IntRange(min=0), help="How many of those get more than a geometry; all if not given."
 )
@@ -197,6 +202,8 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         funnel["max_concurrent"] = choices["max_concurrent"]
     if choices["references"]:
         funnel["references"] = [Composition.parse(text).pretty for text in choices["references"]]
+    elif choices["n_candidates"] == 0:  # a ranking: nothing to compare with
+        funnel.setdefault("references", [])
     codes = {step: load_code(choices[f"code_{step}"]) for step in ("learning", "relax", "gap")}
     if choices["engine"] is not None:
         own = load_code(choices["code_engine"] or f"{choices['engine']}@localhost")

@@ -87,6 +87,15 @@ def test_a_dry_run_says_what_would_be_done_and_stores_nothing(
     assert QueryBuilder().append(Data).count() == before
 
 
+def test_a_ranking_computes_nothing_unless_a_reference_is_named(run: Callable[..., Any], codes: None) -> None:
+    import json
+
+    assert json.loads(run("screen", "--dry-run").stdout)["references"] == ["AgBiCs2Br6"]
+    assert json.loads(run("screen", "--dry-run", "-N", "0").stdout)["references"] == []
+    named = json.loads(run("screen", "--dry-run", "-N", "0", "--reference", "Cs2AgInCl6").stdout)
+    assert named["references"] == ["AgInCs2Cl6"]
+
+
 def test_a_table_that_is_handed_over_decides_how_many_are_computed(
     run: Callable[..., Any], codes: None, tmp_path: Path
 ) -> None:
