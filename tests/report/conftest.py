@@ -215,6 +215,7 @@ def gap_properties(gap: float, gapless: bool) -> dict[str, Any]:
         "a_angstrom": 11.2,
         "x_halide": 0.2512,
         "x_chgnet": 0.2467,
+        "x_pbe": 0.2499 if gapless else 0.2512,
         "force_on_halide_ev_per_angstrom": 0.08,
         "energy_pbe_ev_per_cell": -31.4,
         "pbe_gapless": gapless,

@@ -40,6 +40,15 @@ def test_a_campaign_that_is_still_training_has_a_report(running_campaign: Any, t
     assert "There is no selection yet." in page
 
 
+def test_a_card_says_who_moved_the_halide(campaign: Any, tmp_path: Path) -> None:
+    from aiida_perovskite.report.write import write_report
+
+    page = write_report(campaign, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("the rest is the HSE06 force") == 1
+    assert "the rest is the PBE force" in page
+    assert "0.2499" in page
+
+
 def test_another_node_is_refused(aiida_profile: Any, tmp_path: Path) -> None:
     from aiida.orm import WorkChainNode
 
