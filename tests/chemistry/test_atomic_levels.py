@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from pymatgen.core.periodic_table import Element
+from tool_modules import load_tool
 
 from aiida_perovskite.chemistry import (
     AtomicOrbital,
@@ -33,12 +33,7 @@ DATASETS = {
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("atomic_levels_tool", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("atomic_levels")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pooch
 import pytest
+from tool_modules import load_tool
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "aiida_perovskite" / "datasets" / "shipped"
@@ -22,12 +22,7 @@ TOOL = ROOT / "tools" / "extend_dataset.py"
 
 @pytest.fixture(scope="module")
 def extend_dataset() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("extend_dataset", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("extend_dataset")
 
 
 def result(sites: str, gap: float = 2.0, **changes: Any) -> dict[str, Any]:
