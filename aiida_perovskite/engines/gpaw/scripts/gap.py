@@ -303,10 +303,11 @@ class Hybrid:
             xs.append(next_x(xs, forces, octahedra.a))
             octahedra.move(self.atoms, xs[-1])
             energy = self_consistent_energy(self.atoms, self.parameters)
+            # Before HSE06 is asked: where it does not converge, the PBE orbitals at this place are what is left.
+            self.properties |= {"x_halide": xs[-1], "energy_pbe_ev_per_cell": energy}
             found.move(self.atoms)
             found.converge()
             forces.append(octahedra.force(found.forces()))
-            self.properties |= {"x_halide": xs[-1], "energy_pbe_ev_per_cell": energy}
         if abs(forces[-1]) >= accepted:
             self.notes.append(f"HSE06 leaves a force of {forces[-1]:+.2f} eV/Angstrom on the halide after {most} steps")
 
