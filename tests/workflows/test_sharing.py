@@ -78,3 +78,40 @@ def test_what_succeeded_is_taken_before_what_runs_and_what_failed_never(aiida_pr
     assert find_shared(ChgnetPhasesWorkChain, "wanted").uuid == done.uuid
     done.base.caching.is_valid_cache = False  # as a user says that it must not be used again
     assert find_shared(ChgnetPhasesWorkChain, "wanted").uuid == running.uuid
+
+
+def test_a_worker_sees_what_another_process_writes(aiida_profile_clean: Any) -> None:
+    """Its session keeps fields of nodes in memory: what it reads must be the database's nevertheless."""
+    from aiida.engine.utils import instantiate_process
+    from aiida.manage import get_manager
+    from aiida.orm import WorkChainNode
+
+    from aiida_perovskite.workflows.sharing import OnceMixin
+
+    class Idle(OnceMixin):
+        @classmethod
+        def define(cls, spec: Any) -> None:
+            super().define(spec)
+            spec.outline(cls.rest)
+
+        def rest(self) -> None:
+            pass
+
+    node = instantiate_process(get_manager().get_runner(), Idle).node
+    node.base.extras.set("first", 1)
+    assert not node.backend.get_session().expire_on_commit
+    profile = get_manager().get_profile()
+    assert profile is not None
+    elsewhere = profile.storage_cls(profile)
+    twin = WorkChainNode.get_collection(elsewhere).get(uuid=node.uuid)
+    twin.base.extras.set("second", 2)
+    twin.set_process_state("killed")
+    assert node.base.extras.get("second") == 2
+    assert node.is_killed
+    node.base.extras.set("third", 3)
+    assert {name: twin.base.extras.get(name) for name in ("first", "second", "third")} == {
+        "first": 1,
+        "second": 2,
+        "third": 3,
+    }
+    elsewhere.close()
