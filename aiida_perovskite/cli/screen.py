@@ -78,7 +78,10 @@ if TYPE_CHECKING:
 )
 @click.option("--max-concurrent", type=click.IntRange(min=1), help="Candidates in flight at the same time.")
 @click.option("--relax-protocol", help="Protocol of the geometry: fast, balanced, precise.")
-@click.option("--gap-protocol", help="Protocol of the band gap: fast, balanced, precise.")
+@click.option(
+    "--gap-protocol",
+    help="Protocol of the band gap: fast, balanced, precise, self_consistent; with FHI-aims fast, balanced, thesis.",
+)
 @click.option("--train-protocol", help="Protocol of the training.")
 @click.option(
     "--protocol",
