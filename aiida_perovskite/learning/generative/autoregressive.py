@@ -32,10 +32,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .batched import BatchedLinear, Perceptron, member_weights, resolve_device
+from .batched import BatchedLinear, Perceptron, resolve_device
 from .calibration import calibrate, has_energy_axis, held_out
-from .generator import Generator, Progress
-from .neural import restored
+from .generator import Progress
+from .neural import NeuralGenerator
 from .selection import compound_folds, held_out_log_likelihood, likeliest
 from .settings import AutoregressiveSettings
 from .space import GROUPS, N_ELEMENTS, N_GROUPS, N_ROWS, ROWS, GenerativeError, encode, in_space, join
@@ -122,7 +122,7 @@ class EnergyNetwork(nn.Module):
         return torch.stack([_MIDDLE + position, self.least_width + functional.softplus(width - 1)], dim=-1)
 
 
-class Autoregressive(Generator):
+class Autoregressive(NeuralGenerator):
     """A trained ensemble, and the distribution over the whole space that follows from it."""
 
     name = "autoregressive"
@@ -158,16 +158,17 @@ class Autoregressive(Generator):
         )
         plan = Plan(cosine_rates(settings.learning_rate, settings.updates), settings.batch_size, settings.weight_decay)
         optimise(objective, fits, plan, place, name=cls.name, progress=progress, workdir=workdir)
-        fitted = []
-        for number, (table, seed) in enumerate(zip(tables, seeds, strict=True)):
-            generator = cls._blank(table, settings, seed)
-            generator._set_net(member_weights(net, slice(number * members, (number + 1) * members)))
+        fitted = cls._parted(net, tables, settings, seeds)
+        for generator, table in zip(fitted, tables, strict=True):
             generator.device = place
             generator._look_at_held_out(table)
             if has_energy_axis(table.edges):
                 generator.calibration = calibrate(*held_out(generator, table))
-            fitted.append(generator)
         return fitted
+
+    @classmethod
+    def _network(cls, settings: AutoregressiveSettings, fits: int) -> EnergyNetwork:
+        return EnergyNetwork(fits * settings.members, settings)
 
     def class_probabilities(self, codes: Ints) -> Floats:
         """Return p(class | composition) of codes (N,), shape (N, 10): the mean over the members, not sharpened."""
@@ -258,19 +259,12 @@ class Autoregressive(Generator):
         ab = _PAIRS[pairs]
         return join(np.stack([ab[rows, first], ab[rows, 1 - first], c, d], axis=1))
 
-    def _set_net(self, tensors: dict[str, Tensor]) -> None:
-        settings = self.settings
-        self.net = restored(lambda: EnergyNetwork(settings.members, settings), settings, tensors)
-
-    def _tensors(self) -> dict[str, Tensor]:
-        return dict(self.net.state_dict())
-
     def _notes(self) -> dict[str, Any]:
         return {"held_out": self.held_out}
 
     def _restore(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        self._set_net(tensors)
-        self.held_out = dict(notes["held_out"])
+        super()._restore(tensors, notes)
+        self.held_out = dict(notes["held_out"]) if notes else {}  # none yet of what was just trained
 
 
 @dataclass(frozen=True)
