@@ -48,10 +48,18 @@ def resolve_device(device: str) -> torch.device:
 
 
 class BatchedLinear(nn.Module):
-    """Linear layers of M networks: (M, N, inputs) to (M, N, outputs)."""
+    """Linear layers of M networks: (M, N, inputs) to (M, N, outputs).
 
-    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+    `initial` says how their weights begin: as torch's, uniform within 1/sqrt(inputs), biases too ('fan_in'); or as
+    those of Keras, uniform within sqrt(6/(inputs + outputs)), biases 0 ('glorot': Glorot and Bengio, 2010).
+    """
+
+    def __init__(self, members: int, inputs: int, outputs: int, initial: str = "fan_in") -> None:
         super().__init__()
+        self.limits = {
+            "fan_in": (1 / math.sqrt(inputs), 1 / math.sqrt(inputs)),
+            "glorot": (math.sqrt(6 / (inputs + outputs)), 0.0),
+        }[initial]
         self.weight = nn.Parameter(torch.zeros(members, inputs, outputs))
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
 
@@ -88,11 +96,15 @@ class Perceptron(nn.Module):
         Name of the function after each hidden layer.
     norm
         'before_activation', 'after_activation' or 'none': where the hidden layers are normalised.
+    initial
+        How the layers begin (`BatchedLinear`).
     """
 
-    def __init__(self, members: int, widths: Sequence[int], activation: str, norm: str) -> None:
+    def __init__(
+        self, members: int, widths: Sequence[int], activation: str, norm: str, initial: str = "fan_in"
+    ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(BatchedLinear(members, size, out) for size, out in pairwise(widths))
+        self.layers = nn.ModuleList(BatchedLinear(members, size, out, initial) for size, out in pairwise(widths))
         normed = () if norm == "none" else widths[1:-1]
         self.norms = nn.ModuleList(BatchedLayerNorm(members, width) for width in normed)
         self.activation = _ACTIVATIONS[activation]
@@ -122,13 +134,12 @@ class Perceptron(nn.Module):
 
 @torch.no_grad()
 def initialise(net: nn.Module, seeds: Sequence[int]) -> None:
-    """Give each member the initial weights that torch gives a linear layer: uniform within 1/sqrt(inputs)."""
+    """Give each member initial weights and biases: uniform within the limits of each layer."""
     layers = [module for module in net.modules() if isinstance(module, BatchedLinear)]
     for member, seed in enumerate(seeds):
         random = np.random.default_rng([seed, 1])
         for layer in layers:
-            limit = 1 / math.sqrt(layer.weight.shape[1])
-            for parameter in (layer.weight, layer.bias):
+            for parameter, limit in zip((layer.weight, layer.bias), layer.limits, strict=True):
                 values = random.uniform(-limit, limit, tuple(parameter.shape[1:]))
                 parameter[member] = torch.from_numpy(values).to(parameter)
 

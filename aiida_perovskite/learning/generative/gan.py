@@ -44,10 +44,9 @@ class GANNetwork(nn.Module):
     def __init__(self, members: int, settings: GANSettings) -> None:
         super().__init__()
         hidden = [settings.width] * settings.hidden_layers
-        self.generator = Perceptron(
-            members, [settings.latent + N_CLASSES, *hidden, _ENTRIES], settings.activation, settings.norm
-        )
-        self.critic = Perceptron(members, [_ENTRIES + N_CLASSES, *hidden, 1], settings.activation, settings.norm)
+        shape = (settings.activation, settings.norm, settings.initial)
+        self.generator = Perceptron(members, [settings.latent + N_CLASSES, *hidden, _ENTRIES], *shape)
+        self.critic = Perceptron(members, [_ENTRIES + N_CLASSES, *hidden, 1], *shape)
 
     def generate(self, latent: Tensor, classes: Tensor) -> Tensor:
         """Return entries (M, N, 8), each in (-1, 1), of latent points and one-hot classes (M, N, 10)."""
