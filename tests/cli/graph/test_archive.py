@@ -97,7 +97,7 @@ def test_a_file_that_may_be_given_away(exported: SimpleNamespace) -> None:
             assert secret.encode() not in data, f"{secret} in {name}"
     readme, citation = content["README.md"].decode(), yaml.safe_load(content["CITATION.cff"])
     assert "aiida-perovskite campaign report halides" in readme
-    assert "halide-gaps-gpaw, 449 rows" in readme
+    assert "halide-gaps-gpaw, 457 rows" in readme
     assert "licence: CC BY 4.0" in readme
     assert citation["cff-version"] == "1.2.0"
     assert {"aiida-core", "halide-gaps-gpaw", "torch"} <= {item["title"] for item in citation["references"]}
