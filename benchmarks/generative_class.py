@@ -94,9 +94,6 @@ GAN_CHOICES: tuple[dict[str, Any], ...] = (
     {"activation": "silu"},
     {"adam_betas": (0.5, 0.9)},
     {"initial": "glorot"},
-    {"initial": "glorot", "activation": "tanh"},
-    {"initial": "glorot", "adam_betas": (0.0, 0.9)},
-    {"initial": "glorot", "critic_steps": 10},
 )
 CHOICES = {"vae": (VAE_BASE, VAE_CHOICES), "gan": (GAN_BASE, GAN_CHOICES)}
 # What the search for the defaults of the autoregressive model came down to: changes of this base, one at a time. Less

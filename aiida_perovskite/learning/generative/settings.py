@@ -146,9 +146,9 @@ class GANSettings(GeneratorSettings):
 
     The first block is what the thesis states. The second is what it leaves open: steps of the critic and activation are
     those of the article on the gradient penalty (Gulrajani et al., 2017), the betas are Adam's usual ones, and weights
-    begin as in Keras. Each was compared with others by what the training set can say
-    (benchmarks/results/generative_gan_choices.csv): with weights as torch has them at first, and more so with the betas
-    of the article, (0, 0.9), or normalised layers, less is learned in as many updates.
+    begin as in Keras. In benchmarks/results/generative_gan_choices.csv these are the closest to the training class; the
+    thesis's rule, which weighs that against the number of unique compositions, would keep the weights that torch
+    begins with.
     """
 
     hidden_layers: int = 1
