@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from torch.nn import functional
 
 from .batched import BatchedLinear, Perceptron, resolve_device
 from .calibration import calibrate, has_energy_axis, held_out
-from .generator import Progress
+from .generator import GeneratorSettings, Progress
 from .neural import NeuralGenerator
 from .selection import compound_folds, held_out_log_likelihood, likeliest
 from .settings import AutoregressiveSettings
@@ -167,6 +167,12 @@ class Autoregressive(NeuralGenerator):
         return fitted
 
     @classmethod
+    def _blank(cls, table: ElpasoliteTable, settings: GeneratorSettings, seed: int) -> Self:
+        generator = super()._blank(table, settings, seed)
+        generator.held_out = {}  # until it was looked at
+        return generator
+
+    @classmethod
     def _network(cls, settings: AutoregressiveSettings, fits: int) -> EnergyNetwork:
         return EnergyNetwork(fits * settings.members, settings)
 
@@ -264,7 +270,7 @@ class Autoregressive(NeuralGenerator):
 
     def _restore(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
         super()._restore(tensors, notes)
-        self.held_out = dict(notes["held_out"]) if notes else {}  # none yet of what was just trained
+        self.held_out = dict(notes["held_out"])
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class NeuralGenerator(Generator):
         fitted = []
         for number, (table, seed) in enumerate(zip(tables, seeds, strict=True)):
             generator = cls._blank(table, settings, seed)
-            generator._restore(member_weights(net, slice(number * members, (number + 1) * members)), {})
+            generator._restore(member_weights(net, slice(number * members, (number + 1) * members)), generator._notes())
             fitted.append(generator)
         return fitted
 
