@@ -6,6 +6,7 @@ The engines are those of the tests.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,22 +25,30 @@ class Home:
     Parameters
     ----------
     folder
-        Where it is made.
+        Where it is, or is made.
     name
         Of the profile.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
-        (folder / ".aiida").mkdir(parents=True)
         self.environment = {
             **os.environ,
             "AIIDA_PATH": str(folder),
             "OMP_NUM_THREADS": "1",
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
+        complete = folder / "complete"
+        if not complete.exists():
+            shutil.rmtree(folder / ".aiida", ignore_errors=True)
+            (folder / ".aiida").mkdir(parents=True)
+            self.set_up(name)
+            complete.touch()
+
+    def set_up(self, name: str) -> None:
+        """Make the profile and the code."""
         self.run("aiida-perovskite", "setup", "profile", name)
-        executable = folder / "emulated-python"
+        executable = self.folder / "emulated-python"
         executable.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{EMULATOR}" "$@"\n', encoding="utf-8")
         executable.chmod(0o755)
         self.run(

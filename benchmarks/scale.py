@@ -6,17 +6,16 @@ of the worker and the broker, in all and by candidate, and that of the worker by
 tenths of them) and late (from seven to nine tenths); the largest memory of both; the size of database and repository;
 and how long `campaign status`, `query` and `campaign report` take as whole commands. What the engines themselves take
 is not counted. About seven seconds a candidate, so three hours for all; ``--sizes`` says which, and the rows of other
-sizes stay.
+sizes stay. What is measured is written every minute into ``--work``, beside the profile: the same command goes on
+after an interruption, of which only the last minute is not counted (``parts`` says how often it was started).
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
-import tempfile
 import threading
 import time
 from datetime import UTC, datetime
@@ -37,7 +36,7 @@ RESULTS = Path(__file__).parent / "results" / "scale.csv"
 PROFILE = "scale"
 TICKS = os.sysconf("SC_CLK_TCK")
 DAEMON = ("worker", "broker")
-COUNTED_EVERY_S = 60.0  # a whole command, beside the worker that is measured
+WRITTEN_EVERY_S = 60.0  # a whole command, beside the worker that is measured
 # Nothing leaves the funnel before it is computed.
 ALL = {
     "window_ev": [0, 99],
@@ -55,14 +54,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--in-flight", type=int, default=20, help="candidates at the same time")
+    parser.add_argument("--work", type=Path, default=Path("scale-profiles"), help="where the profiles are made")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     table = KeptTable(options.output, "candidates")
     for size in options.sizes:
-        folder = Path(tempfile.mkdtemp(prefix=f"scale-{size}-"))  # stays if something goes wrong, to look into
+        folder = options.work.resolve() / str(size)
         row = measured(folder, size, options.in_flight)
-        shutil.rmtree(folder, ignore_errors=True)
         table.put(row | {"date": datetime.now(UTC).date().isoformat()}, float_format="%.4g")
+        shutil.rmtree(folder)
 
 
 def measured(folder: Path, size: int, in_flight: int) -> dict[str, Any]:
@@ -77,27 +77,27 @@ def measured(folder: Path, size: int, in_flight: int) -> dict[str, Any]:
         rules = folder / "rules.yaml"
         rules.write_text(yaml.safe_dump({"train": TINY_TRAINING, "screening": {"selection": ALL}}), encoding="utf-8")
         watch = Watch(home)
-        start = time.perf_counter()
         home.perovskite(
             *("screen", "-c", PROFILE, "--preset", "gaps", "--from-table", str(compounds)),
             *("--overrides", str(rules), "--code-relax", CODE, "--code-gap", CODE),
             *("--max-concurrent", str(in_flight), "--json"),
         )
-        wall = time.perf_counter() - start
-        cpu, memory = watch.stop()
+        readings = watch.stop()
+        last = readings.iloc[-1].to_dict()
         report = folder / "report.html"
         processes = len(home.verdi("process", "list", "-a", "--raw", "-P", "pk").splitlines())
         return {
             "candidates": size,
             "in_flight": in_flight,
+            "parts": int(last["part"]),
             "processes": processes,
-            "wall_s": wall,
-            "processes_per_minute": 60 * processes / wall,
-            **{f"{kind}_cpu_s": cpu[kind] for kind in DAEMON},
-            "cpu_s_per_candidate": sum(cpu.values()) / size,
-            "early_cpu_s_per_candidate": watch.worker_between(0.1 * size, 0.3 * size),
-            "late_cpu_s_per_candidate": watch.worker_between(0.7 * size, 0.9 * size),
-            **{f"{kind}_memory_mb": memory[kind] for kind in DAEMON},
+            "wall_s": last["wall_s"],
+            "processes_per_minute": 60 * processes / last["wall_s"],
+            **{f"{kind}_cpu_s": last[f"{kind}_cpu_s"] for kind in DAEMON},
+            "cpu_s_per_candidate": sum(last[f"{kind}_cpu_s"] for kind in DAEMON) / size,
+            "early_cpu_s_per_candidate": worker_between(readings, 0.1 * size, 0.3 * size),
+            "late_cpu_s_per_candidate": worker_between(readings, 0.7 * size, 0.9 * size),
+            **{f"{kind}_memory_mb": readings[f"{kind}_memory_mb"].max() for kind in DAEMON},
             "storage_mb": sum(file.stat().st_size for file in (folder / ".aiida").rglob("*") if file.is_file()) / 1e6,
             "status_s": timed(home, "campaign", "status", PROFILE),
             "query_s": timed(home, "query", "--gap", "0.9", "1.6"),
@@ -115,38 +115,36 @@ def timed(home: Home, *words: str) -> float:
     return time.perf_counter() - start
 
 
+def worker_between(readings: pd.DataFrame, start: float, end: float) -> float:
+    """Return the processor seconds of the worker for each candidate, while as many ended."""
+    seconds = np.interp([start, end], readings["ended"], readings["worker_cpu_s"])
+    return float(seconds[1] - seconds[0]) / (end - start)
+
+
 class Watch(threading.Thread):
-    """Looks every two seconds at the processor time and memory of a daemon, and now and then at the campaign."""
+    """Looks every two seconds at a daemon's processor time and memory, and now and then writes a line of readings."""
 
     def __init__(self, home: Home) -> None:
         super().__init__(daemon=True)
-        self.home, self.ended = home, threading.Event()
-        self.first: dict[tuple[str, int], float] = {}
-        self.last: dict[tuple[str, int], float] = {}
-        self.memory = dict.fromkeys(DAEMON, 0.0)
-        self.progress: list[tuple[int, float]] = []  # candidates that have ended, processor seconds of the worker
+        self.home, self.stopping = home, threading.Event()
+        self.path = home.folder / "readings.csv"
+        earlier = pd.read_csv(self.path).iloc[-1].to_dict() if self.path.exists() else {}
+        self.part = int(earlier.get("part", 0)) + 1
+        self.start_s = time.perf_counter() - earlier.get("wall_s", 0.0)
+        self.earlier_cpu_s = {kind: earlier.get(f"{kind}_cpu_s", 0.0) for kind in DAEMON}
+        self.first_s: dict[tuple[str, int], float] = {}
+        self.last_s: dict[tuple[str, int], float] = {}
+        self.memory_mb = dict.fromkeys(DAEMON, 0.0)
         self.start()
 
     def run(self) -> None:
         """Look until told to stop."""
-        counted = time.monotonic()
-        while not self.ended.wait(2.0):
+        written = time.monotonic()
+        while not self.stopping.wait(2.0):
             self.look()
-            if time.monotonic() - counted > COUNTED_EVERY_S:
-                self.count()
-                counted = time.monotonic()
-
-    def count(self) -> None:
-        """Note how many candidates have ended, once there are some."""
-        text = self.home.run("aiida-perovskite", "-p", PROFILE, "campaign", "status", PROFILE, "--json", fails=True)
-        with contextlib.suppress(ValueError):  # there is no campaign yet
-            candidates = json.loads(text)["candidates"]
-            self.progress.append((sum(one["exit_status"] is not None for one in candidates), self.spent()["worker"]))
-
-    def worker_between(self, start: float, end: float) -> float:
-        """Return the processor seconds of the worker for each candidate, while as many ended."""
-        ended, seconds = np.array(sorted(self.progress)).T
-        return float(np.diff(np.interp([start, end], ended, seconds))[0] / (end - start))
+            if time.monotonic() - written > WRITTEN_EVERY_S:
+                self.write()
+                written = time.monotonic()
 
     def look(self) -> None:
         """Note processor seconds, and the largest memory."""
@@ -157,25 +155,39 @@ class Watch(threading.Thread):
                 except OSError:
                     continue
                 seconds = (int(fields[11]) + int(fields[12])) / TICKS  # in user and in system mode, without children
-                self.first.setdefault((kind, pid), seconds)
-                self.last[kind, pid] = seconds
+                self.first_s.setdefault((kind, pid), seconds)
+                self.last_s[kind, pid] = seconds
                 pages = int(fields[21])
-                self.memory[kind] = max(self.memory[kind], pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+                self.memory_mb[kind] = max(self.memory_mb[kind], pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 
-    def stop(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Return processor seconds since the start, and the largest memory in MB, by kind."""
-        self.ended.set()
+    def write(self) -> None:
+        """Write a line of readings, once there is a campaign."""
+        text = self.home.run("aiida-perovskite", "-p", PROFILE, "campaign", "status", PROFILE, "--json", fails=True)
+        try:
+            candidates = json.loads(text)["candidates"]
+        except ValueError:
+            return
+        line = {
+            "part": self.part,
+            "wall_s": time.perf_counter() - self.start_s,
+            "ended": sum(one["exit_status"] is not None for one in candidates),
+            **{f"{kind}_cpu_s": self.cpu_s(kind) for kind in DAEMON},
+            **{f"{kind}_memory_mb": self.memory_mb[kind] for kind in DAEMON},
+        }
+        pd.DataFrame([line]).to_csv(self.path, mode="a", header=not self.path.exists(), index=False)
+
+    def cpu_s(self, kind: str) -> float:
+        """Return the processor seconds of a kind, with those of the parts before."""
+        own = (seconds - self.first_s[key] for key, seconds in self.last_s.items() if key[0] == kind)
+        return self.earlier_cpu_s[kind] + sum(own)
+
+    def stop(self) -> pd.DataFrame:
+        """Return all readings, the last of them taken now."""
+        self.stopping.set()
         self.join()
         self.look()
-        self.count()
-        return self.spent(), self.memory
-
-    def spent(self) -> dict[str, float]:
-        """Return processor seconds since the start, by kind."""
-        spent = dict.fromkeys(DAEMON, 0.0)
-        for (kind, pid), seconds in self.last.items():
-            spent[kind] += seconds - self.first[kind, pid]
-        return spent
+        self.write()
+        return pd.read_csv(self.path)
 
 
 if __name__ == "__main__":
