@@ -7,7 +7,7 @@ same classes; its gradient is held near 1 between the two. Samples are decoded a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .batched import Adam, Perceptron, resolve_device
+from .critic import PIECEWISE_LINEAR, CriticGradient
 from .generator import Progress
 from .neural import NeuralGenerator, latent_points, one_hot
 from .settings import GANSettings
@@ -128,19 +129,34 @@ class _Objective:
         return torch.cat([self.net.generate(noise[..., :-1], classes), classes], dim=-1)
 
     @torch.no_grad()
-    def rounds(self, rows: Tensor, noise: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return what the critic sees in each of its steps: real and fake inputs (M, 2 N, 18), and N between them.
+    def rounds(self, rows: Tensor, noise: Tensor) -> Tensor:
+        """Return what the critic sees in each of its steps: N real inputs, N fake, N between, (steps, M, 3 N, 18).
 
         The generator stands still meanwhile, so its part is done once for all of `rows`, (M, steps N).
         """
         real = self.inputs[rows]
         fake = self.fake(real, noise)
         between = torch.lerp(fake, real, torch.special.ndtr(noise[..., -1:]))
-        parts = [tensor.chunk(self.settings.critic_steps, dim=1) for tensor in (real, fake, between)]
-        return [(torch.cat([one, other], dim=1), place) for one, other, place in zip(*parts, strict=True)]
+        parts = [torch.stack(part.chunk(self.settings.critic_steps, dim=1)) for part in (real, fake, between)]
+        return torch.cat(parts, dim=2)
 
-    def critic_losses(self, inputs: Tensor, between: Tensor) -> Tensor:
+    def critic_gradient(self) -> Callable[[Tensor], Tensor]:
+        """Return what adds the gradient of the critic's losses to its weights', and returns the losses (M,)."""
+        settings = self.settings
+        if settings.norm == "none" and settings.activation in PIECEWISE_LINEAR:
+            critic = self.net.critic
+            return CriticGradient(critic, settings.activation, _ENTRIES, settings.gradient_penalty).add
+
+        def add(inputs: Tensor) -> Tensor:
+            losses = self.critic_losses(inputs)
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+            return losses.detach()
+
+        return add
+
+    def critic_losses(self, inputs: Tensor) -> Tensor:
         """Return fake minus real score plus weighted penalty, the mean of each member (M,)."""
+        inputs, between = inputs.tensor_split([2 * inputs.shape[1] // 3], dim=1)
         real, fake = self.net.score(inputs).chunk(2, dim=1)
         return (fake - real + self.settings.gradient_penalty * self.net.penalty(between)).mean(-1)
 
@@ -160,6 +176,7 @@ class _Duel(Updater):
         self.critic_rows = steps * objective.settings.batch_size
         self.critic_adam = Adam(objective.net.critic, np.repeat(plan.rates, steps).tolist(), betas=plan.betas)
         self.critic_sizes = self.critic_adam.schedule.view(len(plan.rates), steps, -1)
+        self.add_critic_gradient = objective.critic_gradient()
         self.sizes_now = self.critic_sizes[0].clone()
 
     def state(self) -> dict[str, Tensor]:
@@ -173,13 +190,12 @@ class _Duel(Updater):
     def _run(self) -> None:
         objective, first = self.objective, self.critic_rows
         rounds = objective.rounds(self.rows[:, :first], self.noise[:, :first])
-        for sizes, (inputs, between) in zip(self.sizes_now, rounds, strict=True):
-            losses = objective.critic_losses(inputs, between)
-            losses.sum().backward()  # type: ignore[no-untyped-call]
+        for sizes, inputs in zip(self.sizes_now, rounds, strict=True):
+            losses = self.add_critic_gradient(inputs)
             self.critic_adam.now.copy_(sizes)
             self.critic_adam.step()
         objective.net.critic.requires_grad_(False)
         objective.losses(self.rows[:, first:], self.noise[:, first:]).sum().backward()  # type: ignore[no-untyped-call]
         objective.net.critic.requires_grad_(True)
         self.adam.step()
-        self.losses.copy_(losses.detach())  # the critic's: but for the penalty, minus a distance of distributions
+        self.losses.copy_(losses)  # the critic's: but for the penalty, minus a distance of distributions
