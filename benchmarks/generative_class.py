@@ -8,7 +8,8 @@ say of them, and writes ``results/generative_vae_choices.csv`` or the like; for 
 computed. Rows of models that are not asked for stay as they are. FILE is the table of the dataset elpasolite-prl2016.
 It needs no installation: from a bare checkout, with ``PYTHONPATH=.``, it runs wherever torch, numpy, scipy, pandas,
 scikit-learn and safetensors are. Networks train on ``--device``; the rest takes a minute on a CPU. Each fit is put into
-``results/generative_class1_fits.csv`` or the like when it is finished, and not computed again.
+``results/generative_class1_fits.csv`` or the like when it is finished, and not computed again; a training that was killed
+goes on where it was.
 """
 
 from __future__ import annotations
@@ -304,7 +305,8 @@ class Comparison(Study):
                 named = dict(zip(KEYS, self.place(job), strict=True))
                 fits.put(named | self.measure(generator, job, table, number), "%.6g")
 
-        self.train([job for job in jobs if not all(fits.holds(*self.place(job)) for fits in self.fits.values())], keep)
+        missing = [job for job in jobs if not all(fits.holds(*self.place(job)) for fits in self.fits.values())]
+        self.train(missing, keep, resume=True)
 
     def place(self, fit: Fit) -> tuple[str, str, str]:
         """Return what names the fit in the tables: random numbers of a GPU are not those of a CPU."""
