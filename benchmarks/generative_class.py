@@ -8,8 +8,8 @@ say of them, and writes ``results/generative_vae_choices.csv`` or the like; for 
 computed. Rows of models that are not asked for stay as they are. FILE is the table of the dataset elpasolite-prl2016.
 It needs no installation: from a bare checkout, with ``PYTHONPATH=.``, it runs wherever torch, numpy, scipy, pandas,
 scikit-learn and safetensors are. Networks train on ``--device``; the rest takes a minute on a CPU. Each fit is put into
-``results/generative_class1_fits.csv`` or the like when it is finished, and not computed again; a training that was killed
-goes on where it was.
+``results/generative_class1_fits.csv`` or the like when it is finished, and not computed again; a training that was
+killed goes on where it was.
 """
 
 from __future__ import annotations
