@@ -112,6 +112,12 @@ def cmd_search(dry_run: bool, output: Path, as_json: bool, **choices: Any) -> No
         echo.echo_warning(
             f"draw {row.draw}: {row.fits_failed} of {row.fits + row.fits_failed} fits failed: {row.error}"
         )
+    most = node.outputs.summary["most_js_distance"]
+    if not (draws["training_js_distance"] <= most).any():
+        echo.echo_warning(
+            f"no draw is within the JS distance of {most:.3f} from the training rows, so the one nearest to both ends "
+            "of the front was taken: wider ranges under `domain:`, more draws or more updates may find better"
+        )
     echo.echo_success(
         f"draw {node.outputs.summary['draw']} chosen, generator {node.outputs.model.pk}; report in {report}"
     )

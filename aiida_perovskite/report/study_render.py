@@ -59,6 +59,7 @@ def render_study(folder: Path) -> str:
         .get_template("study.html.j2")
         .render(
             search=search,
+            all_far=search and not near(summary, tables),
             name=folder.resolve().name,
             summary=summary,
             figures={"study": draw(search, summary, tables)},
@@ -69,6 +70,11 @@ def render_study(folder: Path) -> str:
         )
     )
     return page
+
+
+def near(summary: dict[str, Any], tables: dict[str, pd.DataFrame]) -> bool:
+    """Return whether a draw is as near to the training rows as is wanted."""
+    return bool((tables["draws"]["training_js_distance"] <= summary["result"]["most_js_distance"]).any())
 
 
 def draw(search: bool, summary: dict[str, Any], tables: dict[str, pd.DataFrame]) -> figures.Figure:

@@ -86,10 +86,12 @@ def test_a_search_ends_with_a_report_and_settings_for_generate_and_is_not_repeat
     result = run(*small)
     assert result.exit_code == 0, result.output
     assert "draw 1 chosen" in result.output
+    assert "no draw is within the JS distance" in result.output  # after 20 updates
     draws = pd.read_csv("found/draws.csv")
     assert draws["chosen"].tolist() == [True]
 
     page = Path("found/report.html").read_text(encoding="utf-8")
+    assert "No draw comes as near" in page
     content = re.search(r'class="figure-data" data-figure="study">(.*?)</script>', page, re.DOTALL)
     assert content is not None
     figure = json.loads(content[1])
