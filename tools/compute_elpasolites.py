@@ -158,7 +158,7 @@ def compute(jobs: dict[str, Any], path: Path, most: int | None) -> dict[str, dic
 def relaxed(job: Any, calculator: Any) -> dict[str, Any]:
     """Return energy and geometry of an element (a symbol) or a compound; ``converged`` is false where that failed."""
     from ase.constraints import FixSymmetry
-    from chgnet_calculator import double_perovskite, relax
+    from perovskite_relax import double_perovskite, relax
 
     element = isinstance(job, str)
     atoms = reference_atoms(job) if element else starting_atoms(job)

@@ -207,11 +207,13 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         funnel["references"] = [Composition.parse(text).pretty for text in choices["references"]]
     elif choices["n_candidates"] == 0:  # a ranking: nothing to compare with
         funnel.setdefault("references", [])
-    codes = {step: load_code(choices[f"code_{step}"]) for step in ("learning", "relax", "gap")}
+    # By engine, as far as they are the usual ones: which steps each of them does is for the workflow to find out.
+    codes = {"learning": load_code(choices["code_learning"])}
+    for step, usual in (("relax", "chgnet"), ("gap", "gpaw")):
+        engine = funnel.get("engines", {}).get(step)
+        codes[usual if engine in (None, "chgnet", "gpaw") else step] = load_code(choices[f"code_{step}"])
     if choices["engine"] is not None:
-        own = load_code(choices["code_engine"] or f"{choices['engine']}@localhost")
-        # By engine now: which steps the new one takes over is for the workflow to find out.
-        codes = {"learning": codes["learning"], "chgnet": codes["relax"], "gpaw": codes["gap"], choices["engine"]: own}
+        codes[choices["engine"]] = load_code(choices["code_engine"] or f"{choices['engine']}@localhost")
     for code in codes.values():
         require_configured(code.computer, f"code {code.full_label}: ")
     table, target = read_dataset(choices["dataset"], choices["dataset_file"], choices["target"])

@@ -55,6 +55,26 @@ class EngineError(ValueError):
 
 
 @dataclass(frozen=True)
+class RelaxResult:
+    """A relaxed structure.
+
+    Attributes
+    ----------
+    atoms
+        The relaxed structure; cell and positions in Angstrom.
+    properties
+        ``a_angstrom`` (edge of the cube of 40 atoms with this density), ``a_initial_angstrom``, ``x_initial``,
+        ``max_force_ev_per_angstrom``, ``max_stress_ev_per_cubic_angstrom``, ``steps``,
+        ``energies_of_starts_ev_per_cell``, ``space_group_number`` and ``space_group`` (found at
+        ``space_group_tolerance_angstrom``), ``cpu_s``, ``wall_s``, ``versions``, ``settings``, and the energy by the
+        name that the engine gives it.
+    """
+
+    atoms: Atoms
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class EnergyResult:
     """Energy of one structure.
 
@@ -156,6 +176,19 @@ def energy_record(engine: str, result: EnergyResult) -> dict[str, Any]:
     """
     settings = json.dumps(result.properties.get("settings"), sort_keys=True)
     return {**result.properties, "engine": engine, "protocol": hashlib.sha256(settings.encode()).hexdigest()[:12]}
+
+
+def read_relaxed(results_text: str, energy: str) -> RelaxResult:
+    """Return a relaxed structure from the text of ``results.json``; `energy` is the property that must be there.
+
+    Raises
+    ------
+    EngineError
+        If the relaxation did not converge or the script failed (the code says which), or the file is damaged.
+    """
+    content = read_results(results_text)
+    require_numbers(content["properties"], (energy, "a_angstrom", "max_force_ev_per_angstrom"))
+    return RelaxResult(atoms=read_structure(content["structure"]), properties=content["properties"])
 
 
 def require_numbers(properties: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SHARED_MODULES = (Path(__file__).parent / "scripts" / "perovskite_job.py",)
+SCRIPTS = Path(__file__).parent / "scripts"
+SHARED_MODULES = (SCRIPTS / "perovskite_job.py",)
+RELAXATION = SCRIPTS / "perovskite_relax.py"
+"""Module that relaxations need beside the shared ones."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from aiida_perovskite.engines.gpaw import GapResult
 
 
+class GpawRelaxParser(EngineParser):
+    """Outputs ``structure`` (relaxed) and ``results`` (energy, cell, versions; units in the names)."""
+
+    def parse_results(self, results: str, arrays: bytes) -> None:
+        """Turn the file contents into output nodes."""
+        from aiida_perovskite.engines.gpaw import parse_relax
+
+        result = parse_relax(results)
+        self.out("structure", structure_node(result.atoms))
+        self.out("results", Dict(result.properties))
+
+
 class GpawGapParser(EngineParser):
     """Outputs ``structure`` (halide moved), three ``bands_*`` (PBE, HSE06, HSE06 + spin-orbit) and ``results``."""
 

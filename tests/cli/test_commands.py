@@ -90,3 +90,15 @@ def test_help_teaches(run: Callable[..., Any], command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
     assert len(result.output) > 200
+
+
+def test_an_engine_that_takes_over_a_step_is_run_by_its_own_code(
+    run: Callable[..., Any], codes: None, tmp_path: Path
+) -> None:
+    (tmp_path / "pbe.yaml").write_text("screening: {engines: {relax: gpaw}}")
+    result = run("screen", "--dry-run", "--overrides", str(tmp_path / "pbe.yaml"))
+    assert result.exit_code == 0, result.output
+    plan = json.loads(result.stdout)
+    who = {step: (plan[step]["engine"], plan[step]["code"]) for step in ("relax", "gap", "free_relax")}
+    gpaw, chgnet = ("gpaw", "gpaw@localhost"), ("chgnet", "chgnet@localhost")
+    assert who == {"relax": gpaw, "gap": gpaw, "free_relax": chgnet}

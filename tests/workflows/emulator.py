@@ -58,6 +58,7 @@ def relax(content: dict[str, Any]) -> Outcome:
         structure["positions"][4][1] += 0.4
     properties = {
         "energy_chgnet_r2scan_ev_per_cell": -40.0,
+        "energy_pbe_ev_per_cell": -30.0,
         "a_angstrom": 11.0,
         "x_chgnet": 0.25,
         "max_force_ev_per_angstrom": 0.001,

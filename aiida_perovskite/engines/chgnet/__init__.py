@@ -13,21 +13,23 @@ from typing import TYPE_CHECKING, Any
 from aiida_perovskite.engines.results import (
     EnergyResult,
     EngineError,
+    RelaxResult,
     parse_energy,
+    read_relaxed,
     read_results,
     read_structure,
     require_numbers,
     script_input,
 )
-from aiida_perovskite.engines.script import SHARED_MODULES, JobScript
+from aiida_perovskite.engines.script import RELAXATION, SHARED_MODULES, JobScript
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 SCRIPTS = Path(__file__).parent / "scripts"
 MODULES = (*SHARED_MODULES, SCRIPTS / "chgnet_calculator.py")
-RELAX_SCRIPT = JobScript(SCRIPTS / "relax.py", MODULES)
-PHASES_SCRIPT = JobScript(SCRIPTS / "phases.py", MODULES)
+RELAX_SCRIPT = JobScript(SCRIPTS / "relax.py", (*MODULES, RELAXATION))
+PHASES_SCRIPT = JobScript(SCRIPTS / "phases.py", (*MODULES, RELAXATION))
 ENERGY_SCRIPT = JobScript(SCRIPTS / "energy.py", MODULES)
 
 __all__ = [
@@ -44,26 +46,6 @@ __all__ = [
     "phases_input",
     "relax_input",
 ]
-
-
-@dataclass(frozen=True)
-class RelaxResult:
-    """A relaxed structure.
-
-    Attributes
-    ----------
-    atoms
-        The relaxed structure; cell and positions in Angstrom.
-    properties
-        ``energy_chgnet_r2scan_ev_per_cell``, ``a_angstrom`` (edge of the cube of 40 atoms with this density),
-        ``x_chgnet`` (A-D distance over ``a_angstrom``; None if Fm-3m is lost), ``a_initial_angstrom``, ``x_initial``,
-        ``max_force_ev_per_angstrom``, ``max_stress_ev_per_cubic_angstrom``, ``steps``, ``space_group_number`` and
-        ``space_group`` (found at ``space_group_tolerance_angstrom``), ``magnetic_moments_mu_b`` (magnitudes that
-        CHGNet infers, one per atom), ``cpu_s``, ``wall_s``, ``versions``, ``settings``, ``warnings``.
-    """
-
-    atoms: Atoms
-    properties: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -126,12 +108,12 @@ def parse_phases(results_text: str) -> PhaseResult:
 def parse_relax(results_text: str) -> RelaxResult:
     """Return the relaxed structure from the text of ``results.json``.
 
+    Its properties hold ``energy_chgnet_r2scan_ev_per_cell``, ``x_chgnet`` (A-D distance over ``a_angstrom``; None if
+    Fm-3m is lost) and ``magnetic_moments_mu_b`` (magnitudes that CHGNet infers, one per atom) as well.
+
     Raises
     ------
     EngineError
         If the relaxation did not converge or the script failed (the code says which), or the file is damaged.
     """
-    content = read_results(results_text)
-    properties = content["properties"]
-    require_numbers(properties, ("energy_chgnet_r2scan_ev_per_cell", "a_angstrom", "max_force_ev_per_angstrom"))
-    return RelaxResult(atoms=read_structure(content["structure"]), properties=properties)
+    return read_relaxed(results_text, "energy_chgnet_r2scan_ev_per_cell")

@@ -1,7 +1,7 @@
 """GPAW: what its scripts are given and what their results mean.
 
-The scripts ``scripts/{gap,energy,absorption,bands}.py`` are run by an interpreter that has GPAW; nothing here imports
-it.
+The scripts ``scripts/{relax,gap,energy,absorption,bands}.py`` are run by an interpreter that has GPAW; nothing here
+imports it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ import numpy as np
 from aiida_perovskite.engines.results import (
     EnergyResult,
     EngineError,
+    RelaxResult,
     parse_energy,
+    read_relaxed,
     read_results,
     read_structure,
     require_numbers,
     script_input,
 )
-from aiida_perovskite.engines.script import SHARED_MODULES, JobScript
+from aiida_perovskite.engines.script import RELAXATION, SHARED_MODULES, JobScript
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 SCRIPTS = Path(__file__).parent / "scripts"
 MODULES = (*SHARED_MODULES, SCRIPTS / "gpaw_ground_state.py")
+RELAX_SCRIPT = JobScript(SCRIPTS / "relax.py", (*MODULES, RELAXATION))
 GAP_SCRIPT = JobScript(SCRIPTS / "gap.py", (*MODULES, SCRIPTS / "gpaw_hybrid.py"))
 ENERGY_SCRIPT = JobScript(SCRIPTS / "energy.py", MODULES)
 ABSORPTION_SCRIPT = JobScript(SCRIPTS / "absorption.py", MODULES)
@@ -42,10 +45,12 @@ __all__ = [
     "BANDS_SCRIPT",
     "ENERGY_SCRIPT",
     "GAP_SCRIPT",
+    "RELAX_SCRIPT",
     "AbsorptionResult",
     "EnergyResult",
     "GapResult",
     "LineBands",
+    "RelaxResult",
     "absorption_input",
     "bands_input",
     "energy_input",
@@ -54,6 +59,8 @@ __all__ = [
     "parse_bands",
     "parse_energy",
     "parse_gap",
+    "parse_relax",
+    "relax_input",
 ]
 
 LEVELS = ("pbe", "pbe_soc", "hse06", "hse06_soc")
@@ -172,6 +179,22 @@ def gap_input(atoms: Atoms, parameters: Mapping[str, Any]) -> dict[str, Any]:
     The calculation is spin-polarised if ``atoms`` carries initial magnetic moments.
     """
     return script_input(atoms, parameters)
+
+
+def relax_input(atoms: Atoms, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ``input.json``; ``parameters`` are the settings of a ``gpaw_relax`` protocol."""
+    return script_input(atoms, parameters)
+
+
+def parse_relax(results_text: str) -> RelaxResult:
+    """Return the relaxed structure from the text of ``results.json``; its energy is ``energy_pbe_ev_per_cell``.
+
+    Raises
+    ------
+    EngineError
+        If the relaxation did not converge or the script failed (the code says which), or the file is damaged.
+    """
+    return read_relaxed(results_text, "energy_pbe_ev_per_cell")
 
 
 def energy_input(atoms: Atoms, parameters: Mapping[str, Any]) -> dict[str, Any]:

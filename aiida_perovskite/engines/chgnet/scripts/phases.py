@@ -10,7 +10,7 @@ import sys
 import warnings
 from typing import Any
 
-from chgnet_calculator import describe, load_calculator, relax, versions
+from chgnet_calculator import load_calculator, versions
 from perovskite_job import (
     Outcome,
     ScriptError,
@@ -22,6 +22,7 @@ from perovskite_job import (
     read_content,
     run_job,
 )
+from perovskite_relax import describe, relax
 
 SETTINGS = {
     "model": ("r2scan",),
