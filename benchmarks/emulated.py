@@ -42,18 +42,18 @@ class Home:
         if not complete.exists():
             shutil.rmtree(folder / ".aiida", ignore_errors=True)
             (folder / ".aiida").mkdir(parents=True)
-            self.set_up(name)
+            self.set_up()
             complete.touch()
 
-    def set_up(self, name: str) -> None:
+    def set_up(self) -> None:
         """Make the profile and the code."""
-        self.run("aiida-perovskite", "setup", "profile", name)
+        self.run("aiida-perovskite", "setup", "profile", self.name)
         executable = self.folder / "emulated-python"
         executable.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{EMULATOR}" "$@"\n', encoding="utf-8")
         executable.chmod(0o755)
         self.run(
-            *("verdi", "-p", name, "code", "create", "core.code.installed", "--non-interactive", "--label", "emulator"),
-            *("--computer", "localhost", "--filepath-executable", str(executable)),
+            *("verdi", "-p", self.name, "code", "create", "core.code.installed", "--non-interactive"),
+            *("--label", "emulator", "--computer", "localhost", "--filepath-executable", str(executable)),
             *("--default-calc-job-plugin", "core.shell"),
         )
 
