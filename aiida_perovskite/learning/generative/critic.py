@@ -25,7 +25,7 @@ PIECEWISE_LINEAR: dict[str, _Backward] = {
     "leaky_relu": lambda signal, out: torch.ops.aten.leaky_relu_backward(signal, out, _LEAKY_SLOPE, True),
 }
 """Activations for which `CriticGradient` can be used."""
-_SMALLEST = 1e-12  # added to a squared length, whose root has no gradient at 0
+SMALLEST_SQUARE = 1e-12  # added to a squared length, whose root has no gradient at 0
 
 
 class CriticGradient:
@@ -57,7 +57,7 @@ class CriticGradient:
         outputs = self._outputs(inputs)
         signals = self._signals(outputs)
         slope = torch.bmm(signals[0][:, scored:], self.layers[0].weight[:, : self.entries].mT)
-        length = (slope.square().sum(-1, keepdim=True) + _SMALLEST).sqrt()
+        length = (slope.square().sum(-1, keepdim=True) + SMALLEST_SQUARE).sqrt()
         excess = length - 1
         # The derivative of the penalty by the slope goes through the layers as an input would, but for biases.
         tangent = slope * (excess / length).mul_(2 * self.weight / count)

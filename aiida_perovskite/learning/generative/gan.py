@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .batched import Adam, Perceptron, resolve_device
-from .critic import PIECEWISE_LINEAR, CriticGradient
+from .critic import PIECEWISE_LINEAR, SMALLEST_SQUARE, CriticGradient
 from .generator import Progress
 from .neural import NeuralGenerator, latent_points, one_hot
 from .settings import GANSettings
@@ -28,7 +28,6 @@ __all__ = ["GAN", "GANNetwork"]
 
 Ints = NDArray[np.int64]
 _ENTRIES = 2 * len(SITES)
-_SMALLEST = 1e-12  # added to a squared length, whose root has no gradient at 0
 
 
 class GANNetwork(nn.Module):
@@ -62,7 +61,7 @@ class GANNetwork(nn.Module):
         """Return (|gradient of the score with respect to the entries| - 1)^2, (M, N), at inputs (M, N, 8 + 10)."""
         inputs = inputs.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(self.score(inputs).sum(), inputs, create_graph=True)
-        length = (gradient[..., :_ENTRIES].square().sum(-1) + _SMALLEST).sqrt()
+        length = (gradient[..., :_ENTRIES].square().sum(-1) + SMALLEST_SQUARE).sqrt()
         return (length - 1).square()
 
 
