@@ -186,6 +186,7 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
     from aiida_perovskite.chemistry import Composition
     from aiida_perovskite.data.table import CompositionTableData
     from aiida_perovskite.datasets import load_table
+    from aiida_perovskite.workflows.protocols import load_protocol
     from aiida_perovskite.workflows.screening import ScreeningWorkChain
 
     overrides = read_overrides(choices["overrides"])
@@ -209,9 +210,9 @@ def build(choices: dict[str, Any], *, store: bool) -> ProcessBuilder:
         funnel.setdefault("references", [])
     # By engine, as far as they are the usual ones: which steps each of them does is for the workflow to find out.
     codes = {"learning": load_code(choices["code_learning"])}
+    engines = load_protocol("screening", choices["preset"], funnel)["engines"]
     for step, usual in (("relax", "chgnet"), ("gap", "gpaw")):
-        engine = funnel.get("engines", {}).get(step)
-        codes[usual if engine in (None, "chgnet", "gpaw") else step] = load_code(choices[f"code_{step}"])
+        codes[usual if engines[step] in (None, "chgnet", "gpaw") else step] = load_code(choices[f"code_{step}"])
     if choices["engine"] is not None:
         codes[choices["engine"]] = load_code(choices["code_engine"] or f"{choices['engine']}@localhost")
     for code in codes.values():
